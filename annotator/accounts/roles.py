@@ -1,0 +1,53 @@
+"""The four roles, and the doors that ask for them.
+
+A role is a Django group. A person may hold several; a superuser counts as an administrator.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+DERMATOLOGIST = "dermatologist"
+ADJUDICATOR = "adjudicator"
+ADMINISTRATOR = "administrator"
+RESEARCHER = "researcher"
+ROLES = (DERMATOLOGIST, ADJUDICATOR, ADMINISTRATOR, RESEARCHER)
+
+View = Callable[..., HttpResponseBase]
+
+
+def check_role(request: HttpRequest, *roles: str) -> None:
+    """Raises PermissionDenied with a sentence for the 403 page unless the user holds one of the roles."""
+    unknown = set(roles) - set(ROLES)
+    if unknown or not roles:
+        raise ValueError(f"Roles are {', '.join(ROLES)}; got {sorted(unknown) or 'none'}.")
+    if not request.user.has_role(*roles):
+        raise PermissionDenied(f"This page is for the role {' or '.join(roles)}. Ask an administrator if you need it.")
+
+
+def role_required(*roles: str) -> Callable[[View], View]:
+    """Decorator for a view: only users with one of the roles; others get the 403 page in plain words."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            check_role(request, *roles)
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+class RoleRequiredMixin:
+    """The same for a class-based view: set `roles`."""
+
+    roles: tuple[str, ...] = ()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        check_role(request, *self.roles)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        return response

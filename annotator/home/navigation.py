@@ -1,0 +1,54 @@
+"""The navigation of each role, in the field's words. A page that does not exist yet is left out."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, DERMATOLOGIST, RESEARCHER
+
+STAFF = (ADMINISTRATOR, RESEARCHER)
+ENTRIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Rate", "rating:next", (DERMATOLOGIST,)),
+    ("My work", "rating:mine", (DERMATOLOGIST,)),
+    ("Dashboard", "dashboard", STAFF),
+    ("Cases", "cases:list", STAFF),
+    ("Narratives", "narratives:list", STAFF),
+    ("Study", "study:detail", STAFF),
+    ("Review", "review:list", (ADJUDICATOR, ADMINISTRATOR)),
+    ("Models", "modelhub:model_list", STAFF),
+    ("Runs", "modelhub:run_list", STAFF),
+    ("DermCoT", "modelhub:dermcot", STAFF),
+    ("DermBench", "modelhub:dermbench", STAFF),
+    ("Compare", "modelhub:compare", STAFF),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    label: str
+    url: str
+    is_current: bool
+
+
+def entries_for(request: HttpRequest) -> list[Entry]:
+    """The user's entries, each once, the one whose address begins the current path marked."""
+    user = request.user
+    if not user.is_authenticated:
+        return []
+    found = [(label, _url(name)) for label, name, roles in ENTRIES if user.has_role(*roles)]
+    reachable = [(label, url) for label, url in found if url]
+    current = max((url for _, url in reachable if request.path.startswith(url)), key=len, default=None)
+    return [Entry(label, url, url == current) for label, url in reachable]
+
+
+def navigation(request: HttpRequest) -> dict[str, list[Entry]]:
+    """Context processor: `nav_entries` for the base template."""
+    return {"nav_entries": entries_for(request) if hasattr(request, "user") else []}
+
+
+def _url(name: str) -> str | None:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None

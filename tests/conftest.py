@@ -1,0 +1,48 @@
+"""The suite's surroundings: a temporary var folder, and which tests can run on this machine.
+
+It must be imported before Django's settings are: tests never touch the developer's own var folder.
+"""
+
+import os
+import shutil
+import tempfile
+
+VAR_DIR = tempfile.mkdtemp(prefix="dermcot-tests-")
+os.environ["DERMCOT_VAR"] = VAR_DIR
+os.environ["DJANGO_SETTINGS_MODULE"] = "annotator.settings"
+os.environ["DEBUG"] = "1"  # static files straight from the folders, no manifest
+os.environ.pop("PRODUCTION", None)
+os.environ.pop("MEDIA_ROOT", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Playwright's synchronous driver runs an event loop in the test's thread; Django would refuse the database there.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+import pytest  # noqa: E402
+
+from tests.surroundings import missing_for_marker  # noqa: E402
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = missing_for_marker()
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
+    if not left_out:
+        return
+    names = {name for item in left_out for name in missing if item.get_closest_marker(name)}
+    reasons = "; ".join(f"{name} ({missing[name]})" for name in sorted(names))
+    if os.environ.get("CI") == "true" and "browser" in names:
+        raise pytest.UsageError(f"CI must run every test, but these cannot run here: {reasons}.")
+    config.stash[LEFT_OUT] = f"Left out {len(left_out)} tests: {reasons}."
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if LEFT_OUT in config.stash:
+        terminalreporter.write_line(config.stash[LEFT_OUT])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(VAR_DIR, ignore_errors=True)
