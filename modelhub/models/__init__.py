@@ -1,0 +1,25 @@
+"""What machines do, as tables. Relations into ``scoring`` have no way back, so raters stay blind."""
+
+from modelhub.models.artifact import Artifact, Snapshot
+from modelhub.models.benchmark import BenchmarkEntry, BenchmarkRun
+from modelhub.models.evaluation import Evaluation, EvaluationScore, EvaluatorVersion
+from modelhub.models.generation import Generation, PromptVersion
+from modelhub.models.model_version import ModelVersion, SyntheticTruth
+from modelhub.models.run import Run
+from modelhub.models.training import Training
+
+__all__ = [
+    "Artifact",
+    "BenchmarkEntry",
+    "BenchmarkRun",
+    "Evaluation",
+    "EvaluationScore",
+    "EvaluatorVersion",
+    "Generation",
+    "ModelVersion",
+    "PromptVersion",
+    "Run",
+    "Snapshot",
+    "SyntheticTruth",
+    "Training",
+]

@@ -1,0 +1,129 @@
+"""Certification: the pure rule applied to a version's live ratings, and what is stored of it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from scoring.models import Certification, NarrativeVersion, Rating, Study
+from scoring.services.audit import record_event
+from scoring.verdict import ADJUDICATION, INCOMPLETE, RatingScores, Verdict, decide
+
+
+@transaction.atomic
+def certify_version(*, study: Study, version: NarrativeVersion) -> Certification | None:
+    """Apply the study's policy and store the verdict if it is new; ``None`` while incomplete.
+
+    An adjudicator's decision stands until a rating it did not see comes in.
+    """
+    NarrativeVersion.objects.select_for_update().get(pk=version.pk)
+    ratings = live_ratings(study, version)
+    verdict = verdict_for(study, version, ratings)
+    current = Certification.objects.filter(study=study, version=version, is_current=True).first()
+    if verdict.outcome == INCOMPLETE:
+        return current
+    if current is not None and _rests_on(current, ratings):
+        return current
+    if current is not None:
+        Certification.objects.filter(pk=current.pk).update(is_current=False)
+    certification = Certification.objects.create(
+        study=study,
+        version=version,
+        policy=study.policy,
+        outcome=verdict.outcome,
+        evidence=_evidence(verdict, ratings, version),
+    )
+    certification.ratings.set(ratings)
+    record_event(
+        actor=None,
+        action=f"certification.{verdict.outcome}",
+        subject=certification,
+        detail={"version": str(version.public_id), "reasons": list(verdict.reasons)},
+    )
+    return certification
+
+
+@transaction.atomic
+def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, reason: str) -> Certification:
+    """An adjudicator's decision, certified or rejected, in place of the current verdict.
+
+    Raises ``ValidationError`` when nothing waits, the reason is missing, or the adjudicator wrote
+    any of the text.
+    """
+    current = Certification.objects.select_for_update().get(pk=certification.pk)
+    if not current.is_current or current.outcome not in {
+        Certification.Outcome.ADJUDICATION,
+        Certification.Outcome.REVISION,
+    }:
+        raise ValidationError("This narrative no longer waits for a decision. Reload the page.")
+    if outcome not in {Certification.Outcome.CERTIFIED, Certification.Outcome.REJECTED}:
+        raise ValidationError("Decide to accept or to reject.")
+    if outcome == Certification.Outcome.CERTIFIED and current.outcome != ADJUDICATION:
+        raise ValidationError("Its scores are too low to accept. Revise the text instead.")
+    if not reason.strip():
+        raise ValidationError("Give the reason for your decision.")
+    if adjudicator.pk in author_ids(current.version):
+        raise ValidationError("You wrote part of this text, so another adjudicator must decide.")
+    Certification.objects.filter(pk=current.pk).update(is_current=False)
+    decided = Certification.objects.create(
+        study=current.study,
+        version=current.version,
+        policy=current.policy,
+        outcome=outcome,
+        evidence=current.evidence,
+        adjudicator=adjudicator,
+        reason=reason.strip(),
+    )
+    decided.ratings.set(current.ratings.all())
+    record_event(
+        actor=adjudicator,
+        action=f"certification.{outcome}",
+        subject=decided,
+        detail={"version": str(current.version.public_id), "reason": reason.strip()},
+    )
+    return decided
+
+
+def recompute(certification: Certification) -> Verdict:
+    """The rule's verdict from the certification's own stored policy, ratings and version."""
+    ratings = list(certification.ratings.order_by("pk").prefetch_related("scores"))
+    return decide(certification.policy.rule, _as_inputs(ratings), author_ids(certification.version))
+
+
+def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
+    """The ratings that count: live and not replaced, of this very version, in a fixed order."""
+    ratings = Rating.objects.live().filter(study=study, version=version)
+    return list(ratings.order_by("pk").prefetch_related("scores"))
+
+
+def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating]) -> Verdict:
+    return decide(study.policy.rule, _as_inputs(ratings), author_ids(version))
+
+
+def author_ids(version: NarrativeVersion) -> frozenset[int]:
+    """Keys of the people who wrote any of this text: its author and those of its ancestors."""
+    authors: set[int] = set()
+    step: NarrativeVersion | None = version
+    while step is not None:
+        if step.author_id is not None:
+            authors.add(step.author_id)
+        step = step.parent
+    return frozenset(authors)
+
+
+def _as_inputs(ratings: list[Rating]) -> list[RatingScores]:
+    return [RatingScores(r.rater_id, r.scores_by_dimension()) for r in ratings]
+
+
+def _rests_on(certification: Certification, ratings: list[Rating]) -> bool:
+    return set(certification.ratings.values_list("pk", flat=True)) == {r.pk for r in ratings}
+
+
+def _evidence(verdict: Verdict, ratings: list[Rating], version: NarrativeVersion) -> dict[str, Any]:
+    return {
+        "reasons": list(verdict.reasons),
+        "means": dict(verdict.means),
+        "counted": verdict.counted,
+        "version_sha256": version.sha256,
+        "ratings": [{"rating": str(r.public_id), "scores": r.scores_by_dimension()} for r in ratings],
+    }

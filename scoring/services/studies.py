@@ -1,0 +1,232 @@
+"""Studies: drafting, starting, amending; inviting raters and taking their consent."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from scoring.digest import content_hash
+from scoring.models import (
+    Amendment,
+    CertificationPolicy,
+    Enrolment,
+    InformationSheet,
+    RubricVersion,
+    Study,
+)
+from scoring.rubric import rubric_content, rubric_hash
+from scoring.services.audit import record_event
+from scoring.verdict import Policy
+
+AMENDABLE = (
+    "title",
+    "question",
+    "inclusion",
+    "exclusion_rules",
+    "planned_analysis",
+    "ethics",
+    "reveal",
+    "lease_minutes",
+)
+
+
+@transaction.atomic
+def current_rubric() -> RubricVersion:
+    """The rubric as it stands in the code, stored as a version the first time it is asked for."""
+    found = RubricVersion.objects.filter(content_hash=rubric_hash()).first()
+    if found is not None:
+        return found
+    number = (RubricVersion.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+    return RubricVersion.objects.create(number=number, content=rubric_content(), content_hash=rubric_hash())
+
+
+@transaction.atomic
+def policy_version(rule: Policy) -> CertificationPolicy:
+    """The stored version of a policy with these thresholds."""
+    digest = content_hash(rule.as_dict())
+    found = CertificationPolicy.objects.filter(content_hash=digest).first()
+    if found is not None:
+        return found
+    number = (CertificationPolicy.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+    return CertificationPolicy.objects.create(number=number, settings=rule.as_dict(), content_hash=digest)
+
+
+@transaction.atomic
+def create_study(*, actor: Any, overlap: int = 3, **fields: Any) -> Study:
+    """A draft study under the current rubric and the default policy for its overlap."""
+    try:
+        rule = Policy(overlap=overlap)
+    except ValueError as error:
+        raise ValidationError({"overlap": str(error)}) from error
+    study = Study(rubric=current_rubric(), policy=policy_version(rule), overlap=overlap, **fields)
+    study.full_clean()
+    study.save()
+    record_event(actor=actor, action="study.created", subject=study)
+    return study
+
+
+@transaction.atomic
+def add_sheet(*, study: Study, text: str, actor: Any) -> InformationSheet:
+    """A new version of what raters are told; earlier consents keep naming theirs."""
+    if not text.strip():
+        raise ValidationError("The information sheet is empty.")
+    last = study.sheets.aggregate(last=Max("version"))["last"] or 0
+    sheet = InformationSheet.objects.create(study=study, version=last + 1, text=text, content_hash=content_hash(text))
+    record_event(actor=actor, action="study.sheet_added", subject=study, detail={"version": sheet.version})
+    return sheet
+
+
+@transaction.atomic
+def start_study(*, study: Study, actor: Any) -> Study:
+    """Lock, date and hash the protocol. Later changes are amendments.
+
+    Raises ``ValidationError`` when it has started already, a part of the protocol is empty, or
+    there is no information sheet.
+    """
+    locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    if locked.state != Study.State.DRAFT:
+        raise ValidationError("The study has already started.")
+    wanted = ("title", "question", "inclusion", "exclusion_rules", "planned_analysis", "ethics")
+    empty = [name.replace("_", " ") for name in wanted if not getattr(locked, name).strip()]
+    if empty:
+        raise ValidationError(f"Fill in before starting: {', '.join(empty)}.")
+    if not locked.sheets.exists():
+        raise ValidationError("Write the information sheet for raters before starting.")
+    locked.protocol_hash = content_hash(locked.protocol())
+    locked.state = Study.State.RUNNING
+    locked.started_at = timezone.now()
+    locked.started_by = actor
+    locked.save()
+    record_event(
+        actor=actor,
+        action="study.started",
+        subject=locked,
+        detail={"protocol_hash": locked.protocol_hash},
+    )
+    return locked
+
+
+@transaction.atomic
+def amend_study(*, study: Study, actor: Any, reason: str, changes: dict[str, Any]) -> Amendment:
+    """Change a started study, keeping the protocol before and after with the reason."""
+    locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    if locked.state in {Study.State.DRAFT, Study.State.CLOSED}:
+        raise ValidationError("Only a started study that is not closed can be amended.")
+    if not reason.strip():
+        raise ValidationError({"reason": "Give the reason for the amendment."})
+    refused = sorted(set(changes) - set(AMENDABLE))
+    if refused:
+        raise ValidationError(f"Fixed once a study has started: {', '.join(refused)}. Make a new study instead.")
+    before = locked.protocol() | {"lease_minutes": locked.lease_minutes}
+    for name, value in changes.items():
+        setattr(locked, name, value)
+    locked.full_clean()
+    after = locked.protocol() | {"lease_minutes": locked.lease_minutes}
+    if before == after:
+        raise ValidationError("The amendment changes nothing.")
+    locked.protocol_hash = content_hash(locked.protocol())
+    locked.save()
+    number = (locked.amendments.aggregate(last=Max("number"))["last"] or 0) + 1
+    amendment = Amendment.objects.create(
+        study=locked,
+        number=number,
+        reason=reason.strip(),
+        before=before,
+        after=after,
+        protocol_hash=locked.protocol_hash,
+        created_by=actor,
+    )
+    record_event(actor=actor, action="study.amended", subject=locked, detail={"number": number})
+    return amendment
+
+
+@transaction.atomic
+def set_study_state(*, study: Study, actor: Any, state: str) -> Study:
+    """Pause, resume or close a started study."""
+    allowed = {
+        Study.State.RUNNING: {Study.State.PAUSED, Study.State.CLOSED},
+        Study.State.PAUSED: {Study.State.RUNNING, Study.State.CLOSED},
+    }
+    locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
+    if state not in allowed.get(Study.State(locked.state), set()):
+        raise ValidationError(f"A study that is {locked.get_state_display().lower()} cannot become {state}.")
+    locked.state = state
+    locked.save(update_fields=["state"])
+    record_event(actor=actor, action=f"study.{state}", subject=locked)
+    return locked
+
+
+@transaction.atomic
+def invite_rater(*, study: Study, rater: Any, actor: Any) -> Enrolment:
+    """Let a rater into a study; she rates once she has accepted its information sheet."""
+    enrolment, created = Enrolment.objects.get_or_create(study=study, rater=rater)
+    if created:
+        record_event(
+            actor=actor,
+            action="study.rater_invited",
+            subject=study,
+            detail={"rater": str(rater.public_id)},
+        )
+    return enrolment
+
+
+@transaction.atomic
+def accept_sheet(
+    *,
+    study: Study,
+    rater: Any,
+    sheet_version: int,
+    qualification: str,
+    years_experience: int | None,
+    country: str,
+    conflicts: str,
+    languages: Sequence[str],
+) -> Enrolment:
+    """The rater's consent to the newest information sheet, with her statement.
+
+    Raises ``ValidationError`` when she was not invited, read an older sheet, or left her
+    qualification, years, country or languages out.
+    """
+    enrolment = Enrolment.objects.select_for_update().filter(study=study, rater=rater).first()
+    if enrolment is None:
+        raise ValidationError("You are not invited to this study. Ask its administrator.")
+    sheet = study.sheets.first()
+    if sheet is None or sheet.version != sheet_version:
+        raise ValidationError("The information sheet has changed. Read the new version first.")
+    problems = {}
+    if not qualification.strip():
+        problems["qualification"] = "State your qualification."
+    if years_experience is None or not 0 <= years_experience <= 80:
+        problems["years_experience"] = "State your years of experience in dermatology, 0 to 80."
+    if not country.strip():
+        problems["country"] = "State the country you work in."
+    if not languages:
+        problems["languages"] = "Choose the languages in which you can judge a narrative."
+    if problems:
+        raise ValidationError(problems)
+    enrolment.sheet = sheet
+    enrolment.accepted_at = timezone.now()
+    enrolment.withdrawn_at = None
+    enrolment.qualification = qualification.strip()
+    enrolment.years_experience = years_experience
+    enrolment.country = country.strip()
+    enrolment.conflicts = conflicts.strip()
+    enrolment.languages = list(languages)
+    enrolment.save()
+    record_event(actor=rater, action="study.consented", subject=study, detail={"sheet": sheet.version})
+    return enrolment
+
+
+@transaction.atomic
+def withdraw(*, study: Study, rater: Any) -> Enrolment:
+    """The rater leaves the study; what she submitted stays and is marked in reports."""
+    enrolment = Enrolment.objects.select_for_update().filter(study=study, rater=rater).first()
+    if enrolment is None or not enrolment.may_rate:
+        raise ValidationError("You are not taking part in this study.")
+    enrolment.withdrawn_at = timezone.now()
+    enrolment.save(update_fields=["withdrawn_at"])
+    record_event(actor=rater, action="study.withdrawn", subject=study)
+    return enrolment

@@ -1,0 +1,107 @@
+"""Certification as a pure rule: the same scores under the same policy give the same verdict.
+
+The published procedure (DermCoT) has dermatologists score and edit a draft until it is right;
+the thresholds here are this product's default policy and are versioned with every verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+
+INCOMPLETE, CERTIFIED, ADJUDICATION, REVISION = (
+    "incomplete",
+    "certified",
+    "adjudication",
+    "revision",
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Thresholds in rubric points, on the 0 to 5 scale.
+
+    ``overlap``: ratings needed (by people who did not write the text). ``minimum_mean``: every
+    dimension's mean must reach it. ``safety_veto``: one Safety score at or below it goes to
+    adjudication. ``dispute_range``: a range this wide on any dimension goes to adjudication.
+    """
+
+    overlap: int
+    minimum_mean: float = 4.0
+    safety_veto: float = 2.0
+    dispute_range: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.overlap < 1:
+            raise ValueError("A policy needs an overlap of at least one rating.")
+        if not 0 <= self.minimum_mean <= 5 or not 0 <= self.safety_veto <= 5:
+            raise ValueError("Policy thresholds lie between 0 and 5.")
+        if self.dispute_range <= 0:
+            raise ValueError("The range that counts as a dispute must be above 0.")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RatingScores:
+    """One person's six scores; ``None`` where she could not judge."""
+
+    rater: int
+    scores: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``outcome`` with its reasons in words; ``means`` per dimension, ``None`` if nobody judged it."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+    means: Mapping[str, float | None]
+    counted: int
+
+
+def decide(policy: Policy, ratings: Sequence[RatingScores], authors: frozenset[int]) -> Verdict:
+    """Judge one narrative version from its live ratings.
+
+    ``authors`` are the people who wrote any of the text: their ratings are not counted. A
+    dimension that a counted rater could not judge keeps the version from being certified by the
+    rule and sends it to adjudication once the overlap is complete.
+    """
+    counted = sorted((r for r in ratings if r.rater not in authors), key=lambda r: r.rater)
+    columns = {key: [v for r in counted if (v := r.scores.get(key)) is not None] for key in DIMENSION_KEYS}
+    means = {key: fmean(values) if values else None for key, values in columns.items()}
+    disputes = _disputes(policy, columns)
+    if disputes:
+        return Verdict(ADJUDICATION, tuple(disputes), means, len(counted))
+    if len(counted) < policy.overlap:
+        reason = f"{len(counted)} of {policy.overlap} ratings"
+        return Verdict(INCOMPLETE, (reason,), means, len(counted))
+    unjudged = [
+        f"{DIMENSION_NAMES[key]} was judged by {len(values)} of {len(counted)} raters"
+        for key, values in columns.items()
+        if len(values) < policy.overlap
+    ]
+    if unjudged:
+        return Verdict(ADJUDICATION, tuple(unjudged), means, len(counted))
+    low = [
+        f"{DIMENSION_NAMES[key]} has a mean of {mean:.2f}, below {policy.minimum_mean:g}"
+        for key, mean in means.items()
+        if mean is not None and mean < policy.minimum_mean
+    ]
+    if low:
+        return Verdict(REVISION, tuple(low), means, len(counted))
+    reason = f"every mean is at least {policy.minimum_mean:g} over {len(counted)} ratings"
+    return Verdict(CERTIFIED, (reason,), means, len(counted))
+
+
+def _disputes(policy: Policy, columns: Mapping[str, Sequence[float]]) -> list[str]:
+    found = []
+    if columns["safety"] and min(columns["safety"]) <= policy.safety_veto:
+        found.append(f"a Safety score of {min(columns['safety']):g}")
+    for key, values in columns.items():
+        if len(values) > 1 and max(values) - min(values) >= policy.dispute_range:
+            found.append(f"{DIMENSION_NAMES[key]} ranges from {min(values):g} to {max(values):g}")
+    return found
