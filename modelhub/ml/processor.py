@@ -1,0 +1,139 @@
+"""Qwen2.5-VL's processor without torchvision, and prompts in which user text cannot act as control tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+IMAGE_MARK = '<image>'
+REASONING_TAGS = ('<think>', '</think>', '<answer>', '</answer>')
+
+
+class ImageTextProcessor(Qwen2_5_VLProcessor):
+    """The released processor without its video half, which would demand torchvision."""
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_video: Any
+    ) -> None:
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn; each `<image>` in `text` stands for the next of the conversation's images."""
+
+    role: str
+    text: str
+
+
+def load_processor(path: Path) -> ImageTextProcessor:
+    """Tokenizer, chat template and PIL image processor of a checkpoint folder; pads on the left.
+
+    Raises OSError or ValueError where the folder lacks one of them.
+    """
+    processor = ImageTextProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+    if processor.tokenizer.chat_template is None and processor.chat_template is None:
+        raise ValueError(f'{path} has no chat template (chat_template.jinja or in tokenizer_config.json)')
+    processor.tokenizer.padding_side = 'left'
+    return processor
+
+
+def open_image(path: Path) -> Image.Image:
+    """Raises OSError naming the file where it cannot be read as an image."""
+    try:
+        with Image.open(path) as image:
+            return image.convert('RGB')
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f'{path.name} cannot be read as an image: {error}') from error
+
+
+def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
+    """Merged visual tokens that the image at `path` becomes; reads its header only."""
+    settings = processor.image_processor
+    with Image.open(path) as image:
+        width, height = image.size
+    factor = settings.patch_size * settings.merge_size
+    high, wide = smart_resize(
+        height,
+        width,
+        factor=factor,
+        min_pixels=settings.size['shortest_edge'],
+        max_pixels=settings.size['longest_edge'],
+    )
+    return high * wide // factor**2
+
+
+def to_conversation(messages: Sequence[Message], images: Sequence[Path]) -> list[dict[str, Any]]:
+    """The chat template's form. Images without a mark stand before the first user text.
+
+    Raises ValueError where marks and images do not pair up.
+    """
+    marks = sum(message.text.count(IMAGE_MARK) for message in messages)
+    if marks not in (0, len(images)):
+        raise ValueError(f'{marks} {IMAGE_MARK} marks for {len(images)} images')
+    waiting = iter(images)
+    conversation = []
+    for message in messages:
+        content: list[dict[str, Any]] = []
+        if not marks and message.role == 'user':
+            content += [{'type': 'image', 'image': open_image(path)} for path in waiting]
+        pieces = message.text.split(IMAGE_MARK)
+        for number, piece in enumerate(pieces):
+            if number:
+                content.append({'type': 'image', 'image': open_image(next(waiting))})
+            if piece:
+                content.append({'type': 'text', 'text': piece})
+        conversation.append({'role': message.role, 'content': content})
+    return conversation
+
+
+def encode_prompts(
+    processor: ImageTextProcessor, prompts: Sequence[tuple[Sequence[Message], Sequence[Path]]]
+) -> dict[str, Tensor]:
+    """Left-padded batch ready for the model: input_ids, attention_mask, mm_token_type_ids [rows, length] and, where any
+    row has images, pixel_values [patches, patch_dim] and image_grid_thw [images, 3].
+
+    Control tokens written in user text are encoded as plain characters.
+    """
+    batch = processor.apply_chat_template(
+        [to_conversation(messages, images) for messages, images in prompts],
+        tokenize=True,
+        return_dict=True,
+        add_generation_prompt=True,
+        sanitize_control_tokens=True,
+        return_tensors='pt',
+        processor_kwargs={'padding': True, 'padding_side': 'left', 'return_mm_token_type_ids': True},
+    )
+    return {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+
+
+def encode_answer(processor: ImageTextProcessor, text: str, end_token_id: int) -> Tensor:
+    """Token ids of an answer and its end token, [tokens]; control tokens in it are plain characters.
+
+    Reasoning tags keep their own token where the tokenizer has one, as the model writes them.
+    """
+    tokenizer = processor.tokenizer
+    control = sorted((t for t in control_tokens(processor)), key=len, reverse=True)
+    pieces, rest = [], text
+    while rest:
+        found = min(((rest.find(t), t) for t in control if t in rest), default=None)
+        cut = len(rest) if found is None else found[0]
+        if cut:
+            pieces += tokenizer(rest[:cut], add_special_tokens=False)['input_ids']
+        rest = rest[cut:]
+        if found is not None:
+            pieces += tokenizer.encode(found[1], add_special_tokens=False, split_special_tokens=True)
+            rest = rest[len(found[1]) :]
+    return torch.tensor([*pieces, end_token_id])
+
+
+def control_tokens(processor: ImageTextProcessor) -> dict[str, int]:
+    """Tokens that steer the model rather than spell text: special ones, reasoning tags apart."""
+    added = processor.tokenizer.added_tokens_decoder.items()
+    return {t.content: number for number, t in added if t.special and t.content not in REASONING_TAGS}
