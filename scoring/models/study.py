@@ -56,12 +56,12 @@ class Study(PublicIdModel):
         IN_ORDER = "in_order", "In the order they were added"
 
     title = models.CharField(max_length=200)
-    question = models.TextField()
-    arms = models.JSONField(default=list, help_text="What is compared, as plain labels.")
-    inclusion = models.TextField()
-    exclusion_rules = models.TextField()
-    planned_analysis = models.TextField()
-    ethics = models.TextField(help_text="Approval number, or why none is needed.")
+    question = models.TextField(blank=True)
+    arms = models.JSONField(default=list, blank=True, help_text="What is compared, as plain labels.")
+    inclusion = models.TextField(blank=True)
+    exclusion_rules = models.TextField(blank=True)
+    planned_analysis = models.TextField(blank=True)
+    ethics = models.TextField(blank=True, help_text="Approval number, or why none is needed.")
     rubric = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="studies")
     policy = models.ForeignKey(CertificationPolicy, on_delete=models.PROTECT, related_name="studies")
     overlap = models.PositiveSmallIntegerField(default=3)
