@@ -14,6 +14,8 @@ from urllib.parse import quote
 MAX_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 START_TIMEOUT_S = 20.0
 
+CONNECT_ONCE = {"max_retries": 0}
+
 CONFIG = """\
 port 0
 unixsocket "{socket}"
@@ -68,11 +70,12 @@ def server_command(var_dir: Path, password: str) -> list[str]:
 def answers(url: str) -> bool:
     """True when a broker at this Celery URL answers PING with our password."""
     from kombu import Connection
+    from kombu.exceptions import OperationalError
 
     try:
-        with Connection(url, connect_timeout=2) as connection:
+        with Connection(url, connect_timeout=2, transport_options=CONNECT_ONCE) as connection:
             connection.default_channel.client.ping()
-    except (connection.recoverable_connection_errors + connection.recoverable_channel_errors + (OSError,)):
+    except OperationalError:
         return False
     return True
 
@@ -87,3 +90,16 @@ def wait_until_answering(url: str, process: "subprocess.Popen[bytes]", timeout_s
             return
         time.sleep(0.05)
     raise RuntimeError(f"The embedded Valkey did not answer within {timeout_s:.0f} s.")
+
+
+def shut_down(url: str) -> None:
+    """Asks the server at this Celery URL to write its file and end, and waits until it has."""
+    from kombu import Connection
+
+    with Connection(url, connect_timeout=2) as connection:
+        connection.default_channel.client.shutdown()
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while answers(url):
+        if time.monotonic() > deadline:
+            raise RuntimeError("A Valkey from an earlier run does not stop; end the process valkey-server yourself.")
+        time.sleep(0.05)
