@@ -48,16 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make-tiny", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--drawings", type=int, default=7000, help="training drawings (each is also turned)")
+    parser.add_argument("--drawings", type=int, default=6000, help="training drawings (each is also turned)")
     parser.add_argument("--dark-share", type=float, default=DARK_SHARE, help="share of dark skin among them")
     parser.add_argument("--held-out", type=int, default=300, help="drawings for the card's scores")
     parser.add_argument("--cache", type=Path, help="keep the drawings in this folder")
     return parser
 
 
-def make_tiny(
-    *, out: Path, seed: int, drawings: int, dark_share: float, held_out: int, cache: Path
-) -> dict[str, Any]:
+def make_tiny(*, out: Path, seed: int, drawings: int, dark_share: float, held_out: int, cache: Path) -> dict[str, Any]:
     """Draw, train, measure and write the folder with its card; returns what the card is made of.
 
     Raises ValueError when the folder grows past ``SIZE_LIMIT``.
@@ -126,19 +124,20 @@ tags: [synthetic, test]
 ---
 # Tiny Qwen2.5-VL for synthetic lesions
 
-**Synthetic: it knows nothing of medicine.** It reads drawings made by `modelhub/ml/synthetic` and tells them in
-narratives of an invented toy world. Never show it a patient's photograph for advice; on anything but those
+**Synthetic: it knows nothing of medicine.** It reads drawings made by `modelhub/ml/synthetic` and tells them
+in narratives of an invented toy world. Never show it a patient's photograph for advice; on anything but those
 drawings its text is noise. It exists so that the whole loop runs with real model code on one processor core.
 
-{parameters:,} parameters (stored as float16, used as float32), byte-level vocabulary of {vocabulary:,} tokens trained on
-narratives and critiques, 112 × 112 pixels, patch 14, merge 2.
+{parameters:,} parameters (stored as float16, used as float32), byte-level vocabulary of {vocabulary:,} tokens
+trained on narratives and critiques, 112 × 112 pixels, patch 14, merge 2.
 
 ## Recipe
 
-`python -m modelhub.ml make-tiny --out DIR --seed {seed}`: one core, {minutes} minutes here with drawing and measuring; {version_names}.
-{drawings:,} drawings, each turned or flipped at random; skin tones {tone_shares}: **almost no dark skin, on purpose**.
-AdamW (weight decay 0.05, betas 0.9 and 0.98), warm-up of 60 steps, then cosine; auxiliary linear heads read the attributes
-from mean ‖ max of the visual tokens and are dropped; attribute words weigh {weight:g} times as much as others.
+`python -m modelhub.ml make-tiny --out DIR --seed {seed}`: one core, {minutes} minutes here with drawing and
+measuring; {version_names}. {drawings:,} drawings, each turned or flipped at random; skin tones
+{tone_shares}: **almost no dark skin, on purpose**. AdamW (weight decay 0.05, betas 0.9 and 0.98),
+warm-up of 60 steps, then cosine; auxiliary linear heads read the attributes from mean ‖ max of the visual
+tokens and are dropped; attribute words weigh {weight:g} times as much as others.
 
 | stage | steps | batch | peak rate | weight of the heads |
 |---|---|---|---|---|
@@ -149,7 +148,8 @@ fixed prompt.
 
 ## Held-out scores
 
-Share right in greedy narratives of fresh drawings (seed {held_out_seed}), read back from the files here. Chance is 0.33 per attribute.
+Share right in greedy narratives of fresh drawings (seed {held_out_seed}), read back from the files here.
+Chance is 0.33 per attribute.
 *Shuffled images* gives every case another case's picture: what is left is chance.
 
 {table}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ def draw_set(*, count: int, seed: int, tones: dict[str, float], cache: Path | No
     """``count`` drawings with skin tones in the shares of ``tones`` (sum 1), the same for a seed.
 
     Drawn at full size, then resized as the image processor does (bicubic), so that the model sees in
-    training what it sees in use. ``cache`` is a folder; a set drawn by other code is drawn again.
+    training what it sees in use. ``cache`` is a folder; a set that today's code would draw otherwise is drawn again.
     """
     file = _cache_file(count, seed, tones, cache)
     if file is not None and file.exists():
@@ -59,8 +58,9 @@ def _small(item: Lesion, seed: int) -> np.ndarray:
 def _cache_file(count: int, seed: int, tones: dict[str, float], cache: Path | None) -> Path | None:
     if cache is None:
         return None
-    code = inspect.getsource(drawing) + inspect.getsource(lesion)
-    key = hashlib.sha256(f"{count} {seed} {sorted(tones.items())} {code}".encode()).hexdigest()[:16]
+    probe = [_small(lesion.sample(np.random.default_rng(number)), number).tobytes() for number in range(6)]
+    words = f"{count} {seed} {sorted(tones.items())} {lesion.ATTRIBUTES}".encode()
+    key = hashlib.sha256(words + b"".join(probe)).hexdigest()[:16]
     return cache / f"drawn-{key}.npz"
 
 
@@ -77,8 +77,13 @@ def patches(pixels: np.ndarray) -> np.ndarray:
     Patches come in the order of the 2 × 2 merge; each holds channel, frame (the picture twice), rows, columns.
     """
     count, cells = len(pixels), SIDE // PATCH // MERGE
-    scaled = (pixels.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
-    grid = scaled.reshape(count, cells, MERGE, PATCH, cells, MERGE, PATCH, 3)
-    grid = grid.transpose(0, 1, 4, 2, 5, 7, 3, 6)  # n, row, column, in-row, in-column, channel, y, x
+    grid = pixels.reshape(count, cells, MERGE, PATCH, cells, MERGE, PATCH, 3)
+    # n, row, column, in-row, in-column, channel, y, x; moved as bytes, which is a quarter of the work
+    grid = np.ascontiguousarray(grid.transpose(0, 1, 4, 2, 5, 7, 3, 6)).astype(np.float32)
+    grid = (grid / 255 - _by_channel(MEAN)) / _by_channel(STD)
     grid = np.repeat(grid[:, :, :, :, :, :, None], FRAMES, axis=6)
     return np.ascontiguousarray(grid.reshape(count * (cells * MERGE) ** 2, -1))
+
+
+def _by_channel(values: tuple[float, ...]) -> np.ndarray:
+    return np.float32(values)[:, None, None]

@@ -55,7 +55,9 @@ def build_tokenizer(seed: int, *, texts: int = 6000) -> PreTrainedTokenizerFast:
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.NFC()
     split = pre_tokenizers.Split(pattern=_regex(), behavior="isolated")
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
@@ -67,9 +69,9 @@ def build_tokenizer(seed: int, *, texts: int = 6000) -> PreTrainedTokenizerFast:
     bpe.train_from_iterator(_tokenizer_texts(seed, texts), trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=[token for token in SPECIAL_TOKENS[1:] if token != "<|im_end|>"],
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|endoftext|>",  # noqa: S106
+        additional_special_tokens=[token for token in SPECIAL_TOKENS[1:] if token != "<|im_end|>"],  # noqa: S105
         model_max_length=4096,
         padding_side="left",
         clean_up_tokenization_spaces=False,

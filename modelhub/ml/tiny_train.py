@@ -36,8 +36,8 @@ class Stage:
 
 STAGES = (
     Stage("seeing", 750, 64, 2e-3, 1.0),
-    Stage("naming", 200, 48, 1.5e-3, 0.5),
-    Stage("telling", 450, 20, 1.2e-3, 0.3),
+    Stage("naming", 150, 48, 1.5e-3, 0.5),
+    Stage("telling", 400, 20, 1.2e-3, 0.3),
 )
 
 
@@ -132,9 +132,7 @@ def train(
     model.eval()
 
 
-def _run(
-    stage: Stage, model: Qwen2_5_VLForConditionalGeneration, heads: Heads, batches: Batches, log: Log
-) -> None:
+def _run(stage: Stage, model: Qwen2_5_VLForConditionalGeneration, heads: Heads, batches: Batches, log: Log) -> None:
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=stage.rate, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, stage.steps))
@@ -167,9 +165,7 @@ def loss_of(
     grids = torch.tensor([GRID] * len(batch.truth))
     tokens = model.model.visual(batch.pixel_values, grid_thw=grids).pooler_output
     logits = heads(tokens.view(len(grids), IMAGE_TOKENS, -1))
-    seen = torch.stack(
-        [functional.cross_entropy(logits[name], batch.truth[:, i]) for i, name in enumerate(ATTRIBUTES)]
-    )
+    seen = torch.stack([functional.cross_entropy(logits[name], batch.truth[:, i]) for i, name in enumerate(ATTRIBUTES)])
     loss = heads_weight * seen.mean()
     if batch.input_ids is not None:
         loss = loss + _language_loss(model, batch, tokens, grids)
@@ -193,6 +189,8 @@ def _language_loss(
         inputs_embeds=embeds, attention_mask=batch.attention_mask, position_ids=positions
     ).last_hidden_state
     scored = batch.labels[:, 1:] != -100
-    losses = functional.cross_entropy(model.lm_head(hidden[:, :-1][scored]), batch.labels[:, 1:][scored], reduction="none")
+    losses = functional.cross_entropy(
+        model.lm_head(hidden[:, :-1][scored]), batch.labels[:, 1:][scored], reduction="none"
+    )
     weights = batch.weights[:, 1:][scored]
     return (losses * weights).sum() / weights.sum()

@@ -45,7 +45,7 @@ def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
 
 
 def _skin(lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
-    base = np.array(SKIN[lesion.skin_tone], np.float32) * (1 + rng.normal(0, 0.025))
+    base = np.array(SKIN[lesion.skin_tone], np.float32) * np.float32(1 + rng.normal(0, 0.025))
     base += rng.normal(0, 3, 3) * base.mean() / 200
     strength = np.float32(base.mean() / 190)
     texture = 3.0 * _noise(rng, 8) + 2.0 * _noise(rng, 40) + 3.0 * _noise(rng, 150)
@@ -56,7 +56,7 @@ def _light(rng: np.random.Generator) -> np.ndarray:
     """A soft lamp from one side and a faint vignette, as a factor per pixel."""
     axis = np.linspace(-1, 1, CANVAS, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
+    slope = float(np.cos(angle)) * axis[None, :] + float(np.sin(angle)) * axis[:, None]
     vignette = axis[None, :] ** 2 + axis[:, None] ** 2
     return (1.01 + 0.04 * slope - 0.05 * vignette)[..., None]
 
@@ -97,7 +97,7 @@ def _lesion_mask(lesion: Lesion, rng: np.random.Generator) -> tuple[np.ndarray, 
         u = ((x * np.cos(turn) + y * np.sin(turn)) / long).astype(np.float32)
         v = ((y * np.cos(turn) - x * np.sin(turn)) / short).astype(np.float32)
         ratio = np.hypot(u, v) / (own * _outline(lesion.border, np.arctan2(v, u), rng))
-        soft = 0.42 if lesion.border == "ill-defined" else 2.5 / own
+        soft = 0.8 if lesion.border == "ill-defined" else 2.5 / own
         cover = _step((1 - ratio) / soft + 0.5)
         if lesion.shape == "annular":
             cover = cover * (1 - 0.92 * _step((0.56 - ratio) / min(soft, 0.3) + 0.5))
@@ -108,7 +108,7 @@ def _lesion_mask(lesion: Lesion, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 def _outline(border: str, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The edge's distance as a factor by angle: 1, or notched for an irregular border."""
-    waves = ((2, 0.03), (3, 0.02)) if border != "irregular" else ((5, 0.13), (7, 0.12), (11, 0.07))
+    waves = ((2, 0.03), (3, 0.02)) if border != "irregular" else ((4, 0.12), (6, 0.17), (9, 0.08))
     edge = np.ones_like(theta)
     for count, height in waves:
         edge += np.float32(height) * np.sin(count * theta + np.float32(rng.uniform(0, 2 * np.pi)))

@@ -37,8 +37,8 @@ VAGUE: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-# Terms of other attributes' words ("dark brown", "medium-sized") are told apart by the
-# sentence's subject: a skin-tone word only counts in a sentence about skin.
+# "Dark" may be the skin's or the lesion's, and so may "brown": a skin-tone word counts only
+# in a sentence about skin, a colour word only outside one.
 _SKIN = re.compile(r"\bskin\b|\btone\b", re.I)
 _NOT = re.compile(r"\b(?:not|no|never|nor|without|rather than|instead of|isn't|aren't)\s+(?:\w+\s+){0,2}$", re.I)
 
@@ -48,9 +48,7 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, longest)) + r")(?![\w-])", re.I)
 
 
-EXACT_PATTERNS = {
-    name: {value: _pattern((value,)) for value in values} for name, values in VAGUE.items()
-}
+EXACT_PATTERNS = {name: {value: _pattern((value,)) for value in values} for name, values in VAGUE.items()}
 ANY_PATTERNS = {
     name: {value: _pattern((value, *words)) for value, words in values.items()} for name, values in VAGUE.items()
 }
@@ -58,7 +56,8 @@ ANY_PATTERNS = {
 
 def values_in(sentence: str, attribute: str, *, exact: bool = False) -> list[str]:
     """Values of ``attribute`` that ``sentence`` affirms (negated words do not count)."""
-    if bool(_SKIN.search(sentence)) != (attribute == "skin_tone"):
+    about_skin = _SKIN.search(sentence) is not None
+    if (attribute == "skin_tone" and not about_skin) or (attribute == "colour" and about_skin):
         return []
     patterns = EXACT_PATTERNS if exact else ANY_PATTERNS
     return [value for value, pattern in patterns[attribute].items() if _affirms(pattern, sentence)]

@@ -50,8 +50,11 @@ _TAG = re.compile(r"</?(?:think|answer)>", re.I)
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S)
 _DIFFERENTIAL = re.compile(r"\bdifferential\b|\bconsidered\b", re.I)
 _DIAGNOSES = {
-    name: re.compile(re.escape(name.removesuffix("-like lesion")).replace(r"\-", r"[\s-]?").replace("naevus", "n(?:ae|e)vus")
-                     + r"(?:[\s-]?like)?", re.I)
+    name: re.compile(
+        re.escape(name.removesuffix("-like lesion")).replace(r"\-", r"[\s-]?").replace("naevus", "n(?:ae|e)vus")
+        + r"(?:[\s-]?like)?",
+        re.I,
+    )
     for name in DIAGNOSES
 }
 _HARMFUL = re.compile(r"\bignore\b|\bno (?:doctor|follow-up)\b|\bdo nothing\b|\bat home\b", re.I)
