@@ -195,18 +195,25 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
-TASK_ROUTES = {
-    "modelhub.tasks.run_generation": {"queue": "gpu"},
-    "modelhub.tasks.run_training": {"queue": "gpu"},
-    "modelhub.tasks.run_evaluation": {"queue": "gpu"},
-    "modelhub.tasks.run_benchmark": {"queue": "gpu"},
-    "modelhub.tasks.run_judging": {"queue": "judge"},
+CELERY_TASK_ROUTES = {
+    "modelhub.tasks.run_on_gpu": {"queue": "gpu"},
     "modelhub.tasks.*": {"queue": "default"},
 }
-CELERY_TASK_ROUTES = TASK_ROUTES
+RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long
 REAPER_INTERVAL_S = environment.whole_number("REAPER_INTERVAL_S", 15)
+STATISTICS_INTERVAL_S = environment.whole_number("STATISTICS_INTERVAL_S", 5)
+# A message of beat that nobody took before the next one is worthless: it expires.
 CELERY_BEAT_SCHEDULE = {
-    "reap-expired-leases": {"task": "modelhub.tasks.reap", "schedule": float(REAPER_INTERVAL_S)},
+    "reap-runs": {
+        "task": "modelhub.tasks.reap_runs",
+        "schedule": float(REAPER_INTERVAL_S),
+        "options": {"expires": float(REAPER_INTERVAL_S)},
+    },
+    "refresh-statistics": {
+        "task": "modelhub.tasks.refresh_statistics",
+        "schedule": float(STATISTICS_INTERVAL_S),
+        "options": {"expires": float(STATISTICS_INTERVAL_S)},
+    },
 }
 
 LOGGING = {

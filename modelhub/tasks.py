@@ -1,0 +1,31 @@
+"""Celery's doors: three lines each. A message carries a run's primary key and nothing else."""
+
+from celery import shared_task
+
+
+@shared_task(name="modelhub.tasks.run_on_default")
+def run_on_default(run_id: int) -> None:
+    from modelhub.jobs.base import run_job
+
+    run_job(run_id)
+
+
+@shared_task(name="modelhub.tasks.run_on_gpu")
+def run_on_gpu(run_id: int) -> None:
+    from modelhub.jobs.base import run_job
+
+    run_job(run_id)
+
+
+@shared_task(name="modelhub.tasks.reap_runs")
+def reap_runs() -> None:
+    from modelhub.services.runs import reap
+
+    reap()
+
+
+@shared_task(name="modelhub.tasks.refresh_statistics")
+def refresh_statistics() -> None:
+    from modelhub.services.statistics import refresh_dashboard
+
+    refresh_dashboard()
