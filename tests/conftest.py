@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 
-VAR_DIR = tempfile.mkdtemp(prefix="dermcot-tests-")
+VAR_DIR = os.path.realpath(tempfile.mkdtemp(prefix="dermcot-tests-"))
 os.environ["DERMCOT_VAR"] = VAR_DIR
 os.environ["DJANGO_SETTINGS_MODULE"] = "annotator.settings"
 os.environ["DEBUG"] = "1"  # static files straight from the folders, no manifest
@@ -18,8 +18,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 import pytest  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 from tests.surroundings import missing_for_marker  # noqa: E402
+
+assert str(settings.VAR_DIR) == VAR_DIR  # and from here on pytest-django finds settings to set Django up with
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -38,7 +38,16 @@ class ProfileForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ["first_name", "last_name", "email", "qualification", "years_experience", "country", "conflicts", "languages"]
+        fields = [
+            "first_name",
+            "last_name",
+            "email",
+            "qualification",
+            "years_experience",
+            "country",
+            "conflicts",
+            "languages",
+        ]
         widgets = {"conflicts": forms.Textarea(attrs={"rows": 3})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,4 +56,3 @@ class ProfileForm(forms.ModelForm):
         for name in asked:
             self.fields[name].required = True
         self.fields["languages"].required = bool(asked)
-        self.fields["years_experience"].widget.attrs["max"] = 80

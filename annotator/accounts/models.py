@@ -6,6 +6,7 @@ from functools import cached_property
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -21,7 +22,14 @@ class Qualification(models.TextChoices):
     NON_CLINICAL = "non_clinical", "Not a clinician"
 
 
-LANGUAGES_READ = {"en": "English", "zh-hans": "Chinese (simplified)", "de": "German", "es": "Spanish", "fr": "French", "pt": "Portuguese"}
+LANGUAGES_READ = {
+    "en": "English",
+    "zh-hans": "Chinese (simplified)",
+    "de": "German",
+    "es": "Spanish",
+    "fr": "French",
+    "pt": "Portuguese",
+}
 
 
 class User(AbstractUser):
@@ -29,7 +37,9 @@ class User(AbstractUser):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     qualification = models.CharField(max_length=32, choices=Qualification.choices, blank=True)
-    years_experience = models.PositiveSmallIntegerField("years of experience in dermatology", null=True, blank=True)
+    years_experience = models.PositiveSmallIntegerField(
+        "years of experience in dermatology", null=True, blank=True, validators=[MaxValueValidator(80)]
+    )
     country = models.CharField(max_length=80, blank=True)
     conflicts = models.TextField("conflicts of interest", blank=True, help_text="Write “none” if there are none.")
     languages = models.JSONField("languages read", default=list, blank=True)

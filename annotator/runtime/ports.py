@@ -23,7 +23,9 @@ def choose(host: str, wanted: int | None) -> int:
     """
     if wanted is not None:
         if not is_free(host, wanted):
-            raise RuntimeError(f"Port {wanted} on {host} is taken. Stop what listens there, or set PORT to another one.")
+            raise RuntimeError(
+                f"Port {wanted} on {host} is taken. Stop what listens there, or set PORT to another one."
+            )
         return wanted
     for port in range(FIRST_PORT, LAST_PORT + 1):
         if is_free(host, port):

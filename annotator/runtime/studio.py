@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from annotator.runtime import secrets, valkey
+from annotator.runtime import orphans, secrets, valkey
 
 WEB_START_TIMEOUT_S = 60.0
 
@@ -39,7 +39,10 @@ def embedded_valkey(var_dir: Path) -> Iterator["subprocess.Popen[bytes]"]:
     if valkey.answers(url):
         valkey.shut_down(url)  # left by a studio that was killed
     process = subprocess.Popen(
-        valkey.server_command(var_dir, password), stdin=subprocess.DEVNULL, start_new_session=True
+        valkey.server_command(var_dir, password),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=orphans.end_with_parent,
     )
     try:
         valkey.wait_until_answering(url, process)

@@ -54,6 +54,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
+            preexec_fn=orphans.end_with_parent,
         )
         threading.Thread(target=self._relay, args=(self.process,), daemon=True).start()
 

@@ -85,7 +85,9 @@ def wait_until_answering(url: str, process: "subprocess.Popen[bytes]", timeout_s
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"The embedded Valkey ended at start with status {process.returncode}; its message is above.")
+            raise RuntimeError(
+                f"The embedded Valkey ended at start with status {process.returncode}; its message is above."
+            )
         if answers(url):
             return
         time.sleep(0.05)

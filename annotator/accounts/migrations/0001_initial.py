@@ -2,6 +2,7 @@
 
 import django.contrib.auth.models
 import django.contrib.auth.validators
+import django.core.validators
 import django.utils.timezone
 import uuid
 from django.db import migrations, models
@@ -44,7 +45,7 @@ class Migration(migrations.Migration):
                 ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
                 ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ('qualification', models.CharField(blank=True, choices=[('specialist', 'Board-certified dermatologist'), ('resident', 'Dermatology resident'), ('other_physician', 'Physician of another specialty'), ('student', 'Medical student'), ('non_clinical', 'Not a clinician')], max_length=32)),
-                ('years_experience', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='years of experience in dermatology')),
+                ('years_experience', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MaxValueValidator(80)], verbose_name='years of experience in dermatology')),
                 ('country', models.CharField(blank=True, max_length=80)),
                 ('conflicts', models.TextField(blank=True, help_text='Write “none” if there are none.', verbose_name='conflicts of interest')),
                 ('languages', models.JSONField(blank=True, default=list, verbose_name='languages read')),
