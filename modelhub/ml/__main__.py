@@ -7,91 +7,91 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-DESCRIPTION = 'SkinGPT-R1: write narratives, fine-tune, compare with the reference, build the synthetic demo model.'
+DESCRIPTION = "SkinGPT-R1: write narratives, fine-tune, compare with the reference, build the synthetic demo model."
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m modelhub.ml', description=DESCRIPTION)
-    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    parser = argparse.ArgumentParser(prog="python -m modelhub.ml", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_generate(commands)
     add_train(commands)
-    parity = commands.add_parser('parity', help='compare with golden numbers of the public reference')
-    parity.add_argument('folder', type=Path, help='folder of golden files (index.json, case*.json, *.safetensors)')
-    parity.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    parity = commands.add_parser("parity", help="compare with golden numbers of the public reference")
+    parity.add_argument("folder", type=Path, help="folder of golden files (index.json, case*.json, *.safetensors)")
+    parity.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parity.set_defaults(run=run_parity)
-    commands.add_parser('make-tiny', add_help=False, help='train the tiny synthetic demo model from scratch')
+    commands.add_parser("make-tiny", add_help=False, help="train the tiny synthetic demo model from scratch")
     return parser
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--precision', choices=('float32', 'bfloat16', 'float16'), default='float32')
-    parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1 …')
-    parser.add_argument('--threads', type=int, help='CPU threads for torch (default: its own choice)')
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 …")
+    parser.add_argument("--threads", type=int, help="CPU threads for torch (default: its own choice)")
 
 
 def add_generate(commands: Any) -> None:
     parser = commands.add_parser(
-        'generate',
-        help='write a narrative for each image or request',
-        description='Write narratives. Give images with --prompt, or --requests with a line of JSON per request: '
+        "generate",
+        help="write a narrative for each image or request",
+        description="Write narratives. Give images with --prompt, or --requests with a line of JSON per request: "
         '{"id": "case-1", "images": ["a.jpg"], "prompt": "Describe."} (image paths relative to that file). '
-        'With --out, finished requests are kept and skipped when the command is run again.',
+        "With --out, finished requests are kept and skipped when the command is run again.",
     )
-    parser.add_argument('images', nargs='*', type=Path, help='image files; the file name becomes the id')
-    parser.add_argument('--model', type=Path, required=True, help='checkpoint folder (safetensors)')
-    parser.add_argument('--adapter', type=Path, help='adapter folder that `train` wrote')
-    parser.add_argument('--bias-mode', choices=('off', 'first_token', 'all_steps'), help="default: the branch's own")
-    parser.add_argument('--prompt', default='Describe the skin lesion, reason step by step, then give a diagnosis.')
-    parser.add_argument('--requests', type=Path, help='JSON lines of id, images, prompt')
-    parser.add_argument('--out', type=Path, help='JSON lines file to append to (default: print)')
-    parser.add_argument('--greedy', action='store_true', help='always the most probable token, no sampling')
-    parser.add_argument('--temperature', type=float, default=0.7)
-    parser.add_argument('--top-p', type=float, default=0.9)
-    parser.add_argument('--repetition-penalty', type=float, default=1.0)
-    parser.add_argument('--max-new-tokens', type=int, default=4096)
-    parser.add_argument('--batch-size', type=int, default=16)
-    parser.add_argument('--seed', type=int, default=42)
-    parser.add_argument('--json', action='store_true', help='print one line of JSON per narrative')
+    parser.add_argument("images", nargs="*", type=Path, help="image files; the file name becomes the id")
+    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder (safetensors)")
+    parser.add_argument("--adapter", type=Path, help="adapter folder that `train` wrote")
+    parser.add_argument("--bias-mode", choices=("off", "first_token", "all_steps"), help="default: the branch's own")
+    parser.add_argument("--prompt", default="Describe the skin lesion, reason step by step, then give a diagnosis.")
+    parser.add_argument("--requests", type=Path, help="JSON lines of id, images, prompt")
+    parser.add_argument("--out", type=Path, help="JSON lines file to append to (default: print)")
+    parser.add_argument("--greedy", action="store_true", help="always the most probable token, no sampling")
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--top-p", type=float, default=0.9)
+    parser.add_argument("--repetition-penalty", type=float, default=1.0)
+    parser.add_argument("--max-new-tokens", type=int, default=4096)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON per narrative")
     add_model_arguments(parser)
     parser.set_defaults(run=run_generate)
 
 
 def add_train(commands: Any) -> None:
     parser = commands.add_parser(
-        'train',
-        help='fine-tune an adapter on a DermCoT folder',
-        description='Fine-tune LoRA in the language model and/or the side branch on a folder with train.jsonl and its '
-        'images. Run again with the same --out to resume. Flags win over --settings; what neither names has the '
-        'published value.',
+        "train",
+        help="fine-tune an adapter on a DermCoT folder",
+        description="Fine-tune LoRA in the language model and/or the side branch on a folder with train.jsonl and its "
+        "images. Run again with the same --out to resume. Flags win over --settings; what neither names has the "
+        "published value.",
     )
-    parser.add_argument('--base', type=Path, required=True, help='checkpoint folder (safetensors)')
-    parser.add_argument('--start-adapter', type=Path, help='adapter folder to go on from')
-    parser.add_argument('--data', type=Path, required=True, help='folder with train.jsonl and images')
-    parser.add_argument('--out', type=Path, required=True, help='folder for progress, checkpoint and adapter')
-    parser.add_argument('--settings', type=Path, help='JSON file of settings')
-    parser.add_argument('--recipe', choices=('lora', 'branch', 'both'))
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder (safetensors)")
+    parser.add_argument("--start-adapter", type=Path, help="adapter folder to go on from")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl and images")
+    parser.add_argument("--out", type=Path, required=True, help="folder for progress, checkpoint and adapter")
+    parser.add_argument("--settings", type=Path, help="JSON file of settings")
+    parser.add_argument("--recipe", choices=("lora", "branch", "both"))
     for name, kind in TRAIN_FLAGS.items():
-        parser.add_argument('--' + name.replace('_', '-'), type=kind)
-    parser.add_argument('--precision', choices=('float32', 'bfloat16'))
-    parser.add_argument('--device', help='cpu (default), cuda, cuda:1 …')
-    parser.add_argument('--threads', type=int, help='CPU threads for torch (default: its own choice)')
-    parser.add_argument('--json', action='store_true', help='print the result as JSON')
+        parser.add_argument("--" + name.replace("_", "-"), type=kind)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"))
+    parser.add_argument("--device", help="cpu (default), cuda, cuda:1 …")
+    parser.add_argument("--threads", type=int, help="CPU threads for torch (default: its own choice)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=run_train)
 
 
 TRAIN_FLAGS: dict[str, type] = {
-    'epochs': int,
-    'lr': float,
-    'rank': int,
-    'alpha': int,
-    'batch': int,
-    'grad_accumulation': int,
-    'warmup': float,
-    'weight_decay': float,
-    'max_grad_norm': float,
-    'seed': int,
-    'max_length': int,
-    'checkpoint_every_steps': int,
+    "epochs": int,
+    "lr": float,
+    "rank": int,
+    "alpha": int,
+    "batch": int,
+    "grad_accumulation": int,
+    "warmup": float,
+    "weight_decay": float,
+    "max_grad_norm": float,
+    "seed": int,
+    "max_length": int,
+    "checkpoint_every_steps": int,
 }
 
 
@@ -104,9 +104,7 @@ def run_generate(arguments: argparse.Namespace) -> int:
     from modelhub.ml.loading import LoadSpec, load
 
     requests = read_requests(arguments)
-    done = set()
-    if arguments.out and arguments.out.exists():
-        done = {json.loads(line)['id'] for line in arguments.out.read_text().splitlines()}
+    done = keep_finished(arguments.out) if arguments.out and arguments.out.exists() else set()
     settings = GenerationSettings(
         do_sample=not arguments.greedy,
         temperature=arguments.temperature,
@@ -128,32 +126,43 @@ def run_generate(arguments: argparse.Namespace) -> int:
     for note in loaded.identity.notes:
         print(note, file=sys.stderr)
     waiting = [request for request in requests if request.id not in done]
-    about = {'settings': asdict(settings), 'model': asdict(loaded.identity)}
-    for output in tqdm(generate(loaded, waiting, settings), total=len(waiting), unit='narrative', disable=None):
+    about = {"settings": asdict(settings), "model": asdict(loaded.identity)}
+    for output in tqdm(generate(loaded, waiting, settings), total=len(waiting), unit="narrative", disable=None):
         line = json.dumps(asdict(output) | about, ensure_ascii=False)
         if arguments.out:
-            with arguments.out.open('a', encoding='utf-8') as stream:
-                stream.write(line + '\n')
+            with arguments.out.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
         if arguments.json:
             print(line)
         elif not arguments.out:
-            print(f'--- {output.id}{" (truncated)" if output.truncated else ""}\n{output.text}\n')
+            print(f"--- {output.id}{' (truncated)' if output.truncated else ''}\n{output.text}\n")
     return 0
+
+
+def keep_finished(out: Path) -> set[str]:
+    """Ids already written; a last line that a kill cut short is dropped from the file."""
+    text = out.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        draft = out.with_name(f".{out.name}.draft")
+        draft.write_text(whole, encoding="utf-8")
+        draft.replace(out)
+    return {json.loads(line)["id"] for line in whole.splitlines()}
 
 
 def read_requests(arguments: argparse.Namespace) -> list[Any]:
     from modelhub.ml.generate import Request
 
     if bool(arguments.images) == bool(arguments.requests):
-        raise ValueError('give either images or --requests')
+        raise ValueError("give either images or --requests")
     if arguments.images:
         return [Request(str(path), (path,), arguments.prompt) for path in arguments.images]
     folder, requests = arguments.requests.parent, []
-    for number, line in enumerate(arguments.requests.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(arguments.requests.read_text(encoding="utf-8").splitlines(), 1):
         try:
             raw = json.loads(line)
-            images = tuple(folder / name for name in raw.get('images', []))
-            requests.append(Request(str(raw['id']), images, str(raw.get('prompt', arguments.prompt))))
+            images = tuple(folder / name for name in raw.get("images", []))
+            requests.append(Request(str(raw["id"]), images, str(raw.get("prompt", arguments.prompt))))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f'{arguments.requests}, line {number}: needs "id" and "images" ({error!r})') from error
     return requests
@@ -167,15 +176,15 @@ def run_train(arguments: argparse.Namespace) -> int:
     from modelhub.ml.train_settings import TrainSettings
 
     raw = read_json(arguments.settings) if arguments.settings else {}
-    for name in ('recipe', 'precision', 'device', *TRAIN_FLAGS):
+    for name in ("recipe", "precision", "device", *TRAIN_FLAGS):
         if (value := getattr(arguments, name)) is not None:
             raw[name] = value
-    with tqdm(unit='step', disable=None) as bar:
+    with tqdm(unit="step", disable=None) as bar:
 
         def show(entry: dict[str, Any]) -> None:
-            bar.total = entry['steps']
-            bar.set_postfix(loss=f'{entry["losses"]["total"]:.4f}', refresh=False)
-            bar.update(entry['step'] - bar.n)
+            bar.total = entry["steps"]
+            bar.set_postfix(loss=f"{entry['losses']['total']:.4f}", refresh=False)
+            bar.update(entry["step"] - bar.n)
 
         result = train(
             base=arguments.base,
@@ -186,10 +195,10 @@ def run_train(arguments: argparse.Namespace) -> int:
             on_step=show,
         )
     if arguments.json:
-        found = {'adapter': str(result.adapter), 'steps': result.steps, 'losses': result.metrics}
-        print(json.dumps(found | {'trainable_parameters': result.trainable_parameters}))
+        found = {"adapter": str(result.adapter), "steps": result.steps, "losses": result.metrics}
+        print(json.dumps(found | {"trainable_parameters": result.trainable_parameters}))
     else:
-        print(f'{result.trainable_parameters:,} parameters trained in {result.steps} steps: {result.adapter}')
+        print(f"{result.trainable_parameters:,} parameters trained in {result.steps} steps: {result.adapter}")
     return 0
 
 
@@ -200,35 +209,35 @@ def run_parity(arguments: argparse.Namespace) -> int:
 
     reports = run_folder(arguments.folder)
     if arguments.json:
-        print(json.dumps([asdict(report) | {'passed': report.passed} for report in reports], indent=1))
+        print(json.dumps([asdict(report) | {"passed": report.passed} for report in reports], indent=1))
     else:
-        names = ('loss_sft', 'loss_distill', 'loss_aux', 'loss_skin', 'total')
-        print(f'{"case":<28}{"outputs":>10}' + ''.join(f'{name:>14}' for name in names) + f'{"gradients":>12}')
+        names = ("loss_sft", "loss_distill", "loss_aux", "loss_skin", "total")
+        print(f"{'case':<28}{'outputs':>10}" + "".join(f"{name:>14}" for name in names) + f"{'gradients':>12}")
         for report in reports:
-            gradient = '—' if report.gradient is None else f'{report.gradient:.1e}'
-            losses = ''.join(f'{report.losses[name]:>14.1e}' for name in names)
-            verdict = '' if report.passed else '  FAILED'
-            print(f'{report.case:<28}{max(report.outputs.values()):>10.1e}{losses}{gradient:>12}{verdict}')
+            gradient = "—" if report.gradient is None else f"{report.gradient:.1e}"
+            losses = "".join(f"{report.losses[name]:>14.1e}" for name in names)
+            verdict = "" if report.passed else "  FAILED"
+            print(f"{report.case:<28}{max(report.outputs.values()):>10.1e}{losses}{gradient:>12}{verdict}")
     return 0 if all(report.passed for report in reports) else 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
-    if given[:1] == ['make-tiny']:
+    if given[:1] == ["make-tiny"]:
         from modelhub.ml.tiny import main as make_tiny
 
         return make_tiny(given[1:]) or 0
     arguments = build_parser().parse_args(given)
     try:
-        if getattr(arguments, 'threads', None):
+        if getattr(arguments, "threads", None):
             import torch
 
             torch.set_num_threads(arguments.threads)
         return int(arguments.run(arguments))
     except (ValueError, OSError, RuntimeError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main())

@@ -36,33 +36,33 @@ class SkinBranchConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name != 'bias_scale' and (not isinstance(value, int) or value < 1):
-                raise ValueError(f'side branch: {name} must be a whole number of at least 1, it is {value!r}')
+            if name != "bias_scale" and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"side branch: {name} must be a whole number of at least 1, it is {value!r}")
         if self.top_k > self.experts:
-            raise ValueError(f'side branch: top_k {self.top_k} is more than the {self.experts} experts')
+            raise ValueError(f"side branch: top_k {self.top_k} is more than the {self.experts} experts")
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor], *, top_k: int = 2) -> 'SkinBranchConfig':
+    def from_state(cls, state: Mapping[str, Tensor], *, top_k: int = 2) -> "SkinBranchConfig":
         """Sizes as the tensors' shapes give them; only `top_k` leaves no trace in a shape.
 
         Raises KeyError naming the tensor that is missing.
         """
-        embed = state['text_bias.0.weight'].shape[1]
-        in_proj = state.get('distill_head.in_proj.weight')
-        out_proj = state.get('distill_head.out_proj.weight')
-        adapters = {key.split('.')[2] for key in state if key.startswith('distill_head.adapters.')}
+        embed = state["text_bias.0.weight"].shape[1]
+        in_proj = state.get("distill_head.in_proj.weight")
+        out_proj = state.get("distill_head.out_proj.weight")
+        adapters = {key.split(".")[2] for key in state if key.startswith("distill_head.adapters.")}
         return cls(
-            hidden=state['text_bias.2.weight'].shape[0],
+            hidden=state["text_bias.2.weight"].shape[0],
             patch_dim=1176 if in_proj is None else in_proj.shape[1],
             embed=embed,
-            experts=state['distill_head.adapters.0.router_img.weight'].shape[0],
-            expert_width=state['distill_head.adapters.0.experts.0.net.0.weight'].shape[0],
+            experts=state["distill_head.adapters.0.router_img.weight"].shape[0],
+            expert_width=state["distill_head.adapters.0.experts.0.net.0.weight"].shape[0],
             layers=len(adapters),
             top_k=top_k,
-            rank=state['text_bias.0.weight'].shape[0],
+            rank=state["text_bias.0.weight"].shape[0],
             teacher_width=embed if out_proj is None else out_proj.shape[0],
-            skin_classes=state['distill_head.skin_classifier.2.weight'].shape[0],
-            classifier_width=state['distill_head.skin_classifier.0.weight'].shape[0],
+            skin_classes=state["distill_head.skin_classifier.2.weight"].shape[0],
+            classifier_width=state["distill_head.skin_classifier.0.weight"].shape[0],
         )
 
 
@@ -85,13 +85,13 @@ class PatchGroups:
     def __init__(self, image_grid_thw: Tensor, patches: int) -> None:
         self.lengths = image_grid_thw.prod(dim=1)
         if int(self.lengths.sum()) != patches:
-            raise ValueError(f'images of {self.lengths.tolist()} patches, but {patches} patches given')
+            raise ValueError(f"images of {self.lengths.tolist()} patches, but {patches} patches given")
         images = torch.arange(len(self.lengths), device=self.lengths.device)
         self.image_of_patch = images.repeat_interleave(self.lengths, output_size=patches)
 
     def mean(self, values: Tensor) -> Tensor:
         """[patches, width] → [images, width]."""
-        return torch.segment_reduce(values, 'mean', lengths=self.lengths, unsafe=True)
+        return torch.segment_reduce(values, "mean", lengths=self.lengths, unsafe=True)
 
     def spread(self, values: Tensor) -> Tensor:
         """[images, width] → [patches, width]."""
@@ -138,11 +138,16 @@ class ExpertLayer(nn.Module):
         return out + weights @ self.b_out
 
     def _stacked(self) -> dict[str, nn.Parameter]:
-        return {'net.0.weight': self.w_in, 'net.0.bias': self.b_in, 'net.2.weight': self.w_out, 'net.2.bias': self.b_out}
+        return {
+            "net.0.weight": self.w_in,
+            "net.0.bias": self.b_in,
+            "net.2.weight": self.w_out,
+            "net.2.bias": self.b_out,
+        }
 
     def split_experts(self, prefix: str, stacked: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Stacked tensors by `net.*` name → one tensor per expert under the reference's names."""
-        return {f'{prefix}experts.{e}.{name}': t[e] for name, t in stacked.items() for e in range(len(t))}
+        return {f"{prefix}experts.{e}.{name}": t[e] for name, t in stacked.items() for e in range(len(t))}
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         stacked = {name: p if keep_vars else p.detach() for name, p in self._stacked().items()}
@@ -163,11 +168,11 @@ class ExpertLayer(nn.Module):
             if key not in state_dict:
                 missing_keys.append(key)
             elif state_dict[key].shape != target.shape:
-                error_msgs.append(f'{key} is {list(state_dict[key].shape)}, must be {list(target.shape)}')
+                error_msgs.append(f"{key} is {list(state_dict[key].shape)}, must be {list(target.shape)}")
             else:
                 with torch.no_grad():
                     target.copy_(state_dict[key])
-        own = ('router_img.', 'router_skin.')
+        own = ("router_img.", "router_skin.")
         for key in state_dict:
             if key.startswith(prefix) and key not in expected and not key.removeprefix(prefix).startswith(own):
                 unexpected_keys.append(key)
@@ -200,7 +205,7 @@ class DistillHead(nn.Module):
             balance = balance + layer_balance
             routing.append(chosen)
         embed = groups.mean(h)
-        projected = self.out_proj(embed) if hasattr(self, 'out_proj') else embed
+        projected = self.out_proj(embed) if hasattr(self, "out_proj") else embed
         return BranchOutput(embed, projected, skin_logits, balance, torch.stack(routing))
 
 
@@ -219,7 +224,7 @@ class SkinBranch(nn.Module):
             nn.Tanh(),
             nn.Linear(config.rank, config.hidden, bias=False),
         )
-        nn.init.zeros_(self.text_bias[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.text_bias[2].weight)
         self.logit_bias_scale = nn.Parameter(torch.tensor(float(config.bias_scale)))
 
     def forward(self, pixel_values: Tensor, image_grid_thw: Tensor) -> BranchOutput:

@@ -34,13 +34,13 @@ class GenerationSettings:
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
-            raise ValueError('temperature must be above 0 (greedy decoding is do_sample false)')
+            raise ValueError("temperature must be above 0 (greedy decoding is do_sample false)")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f'top_p must lie in (0, 1], it is {self.top_p}')
+            raise ValueError(f"top_p must lie in (0, 1], it is {self.top_p}")
         if self.repetition_penalty <= 0:
-            raise ValueError(f'repetition_penalty must be above 0, it is {self.repetition_penalty}')
+            raise ValueError(f"repetition_penalty must be above 0, it is {self.repetition_penalty}")
         if self.max_new_tokens < 1 or self.batch_size < 1:
-            raise ValueError('max_new_tokens and batch_size must be at least 1')
+            raise ValueError("max_new_tokens and batch_size must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class SeededSampler(LogitsProcessor):
         threshold = self.uniform[:, step, None] * cumulative.gather(1, kept)
         position = torch.minimum((cumulative <= threshold).sum(dim=-1, keepdim=True), kept)
         drawn = order.gather(1, position)
-        return torch.full_like(scores, float('-inf')).scatter(1, drawn, 0.0)
+        return torch.full_like(scores, float("-inf")).scatter(1, drawn, 0.0)
 
     def _penalise(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         penalty = self.settings.repetition_penalty
@@ -96,13 +96,13 @@ class SeededSampler(LogitsProcessor):
             return scores
         seen = torch.ones_like(input_ids, dtype=scores.dtype)
         seen[:, : self.prompt_mask.shape[1]] = self.prompt_mask.to(scores.dtype)
-        written = torch.zeros_like(scores).scatter_reduce(1, input_ids, seen, 'amax') > 0
+        written = torch.zeros_like(scores).scatter_reduce(1, input_ids, seen, "amax") > 0
         return torch.where(written, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
 
 
 def request_generator(seed: int, request_id: str) -> torch.Generator:
-    digest = hashlib.sha256(f'{seed}\n{request_id}'.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], 'big') >> 1)
+    digest = hashlib.sha256(f"{seed}\n{request_id}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def generate(loaded: LoadedModel, requests: Sequence[Request], settings: GenerationSettings) -> Iterator[Output]:
@@ -111,7 +111,7 @@ def generate(loaded: LoadedModel, requests: Sequence[Request], settings: Generat
     Raises ValueError for two requests with one id, OSError naming an image that cannot be read.
     """
     if len({request.id for request in requests}) != len(requests):
-        raise ValueError('two requests have the same id')
+        raise ValueError("two requests have the same id")
     sizes = {r.id: sum(visual_tokens(loaded.processor, Path(p)) for p in r.images) for r in requests}
     ordered = sorted(requests, key=lambda r: (-sizes[r.id], r.id))
     for start in range(0, len(ordered), settings.batch_size):
@@ -120,9 +120,9 @@ def generate(loaded: LoadedModel, requests: Sequence[Request], settings: Generat
 
 def generate_batch(loaded: LoadedModel, requests: Sequence[Request], settings: GenerationSettings) -> list[Output]:
     began = time.perf_counter()
-    prompts = [([Message('user', r.prompt)], [Path(p) for p in r.images]) for r in requests]
+    prompts = [([Message("user", r.prompt)], [Path(p) for p in r.images]) for r in requests]
     batch = {name: value.to(loaded.model.device) for name, value in encode_prompts(loaded.processor, prompts).items()}
-    sampler = SeededSampler(settings, [r.id for r in requests], batch['attention_mask'])
+    sampler = SeededSampler(settings, [r.id for r in requests], batch["attention_mask"])
     ids = loaded.model.generate(
         batch,
         max_new_tokens=settings.max_new_tokens,
@@ -131,7 +131,7 @@ def generate_batch(loaded: LoadedModel, requests: Sequence[Request], settings: G
         pad_token_id=loaded.model.qwen.generation_config.pad_token_id,
         logits_processor=LogitsProcessorList([sampler]),
     )
-    new = ids[:, batch['input_ids'].shape[1] :].tolist()
+    new = ids[:, batch["input_ids"].shape[1] :].tolist()
     seconds = (time.perf_counter() - began) / len(requests)
     return [read_output(loaded, r.id, row, seconds) for r, row in zip(requests, new, strict=True)]
 

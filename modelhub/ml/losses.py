@@ -22,8 +22,8 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not 0 <= value < float('inf'):
-                raise ValueError(f'loss weight {name} must be 0 or more, it is {value!r}')
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"loss weight {name} must be 0 or more, it is {value!r}")
 
 
 @dataclass
@@ -37,13 +37,17 @@ class LossTerms:
 
     def total(self, weights: LossWeights) -> Tensor:
         total = weights.answer * self.answer
-        for term, weight in ((self.distill, weights.distill), (self.balance, weights.balance), (self.skin, weights.skin)):
+        for term, weight in (
+            (self.distill, weights.distill),
+            (self.balance, weights.balance),
+            (self.skin, weights.skin),
+        ):
             if term is not None:
                 total = total + weight * term
         return total
 
     def numbers(self) -> dict[str, float | None]:
-        terms = {'answer': self.answer, 'distill': self.distill, 'balance': self.balance, 'skin': self.skin}
+        terms = {"answer": self.answer, "distill": self.distill, "balance": self.balance, "skin": self.skin}
         return {name: None if term is None else float(term.detach()) for name, term in terms.items()}
 
 

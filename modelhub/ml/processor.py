@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-IMAGE_MARK = '<image>'
-REASONING_TAGS = ('<think>', '</think>', '<answer>', '</answer>')
+IMAGE_MARK = "<image>"
+REASONING_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
 class ImageTextProcessor(Qwen2_5_VLProcessor):
@@ -39,8 +39,8 @@ def load_processor(path: Path) -> ImageTextProcessor:
     """
     processor = ImageTextProcessor.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
     if processor.tokenizer.chat_template is None and processor.chat_template is None:
-        raise ValueError(f'{path} has no chat template (chat_template.jinja or in tokenizer_config.json)')
-    processor.tokenizer.padding_side = 'left'
+        raise ValueError(f"{path} has no chat template (chat_template.jinja or in tokenizer_config.json)")
+    processor.tokenizer.padding_side = "left"
     return processor
 
 
@@ -48,9 +48,9 @@ def open_image(path: Path) -> Image.Image:
     """Raises OSError naming the file where it cannot be read as an image."""
     try:
         with Image.open(path) as image:
-            return image.convert('RGB')
+            return image.convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise OSError(f'{path.name} cannot be read as an image: {error}') from error
+        raise OSError(f"{path.name} cannot be read as an image: {error}") from error
 
 
 def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
@@ -63,8 +63,8 @@ def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
         height,
         width,
         factor=factor,
-        min_pixels=settings.size['shortest_edge'],
-        max_pixels=settings.size['longest_edge'],
+        min_pixels=settings.size["shortest_edge"],
+        max_pixels=settings.size["longest_edge"],
     )
     return high * wide // factor**2
 
@@ -76,20 +76,20 @@ def to_conversation(messages: Sequence[Message], images: Sequence[Path]) -> list
     """
     marks = sum(message.text.count(IMAGE_MARK) for message in messages)
     if marks not in (0, len(images)):
-        raise ValueError(f'{marks} {IMAGE_MARK} marks for {len(images)} images')
+        raise ValueError(f"{marks} {IMAGE_MARK} marks for {len(images)} images")
     waiting = iter(images)
     conversation = []
     for message in messages:
         content: list[dict[str, Any]] = []
-        if not marks and message.role == 'user':
-            content += [{'type': 'image', 'image': open_image(path)} for path in waiting]
+        if not marks and message.role == "user":
+            content += [{"type": "image", "image": open_image(path)} for path in waiting]
         pieces = message.text.split(IMAGE_MARK)
         for number, piece in enumerate(pieces):
             if number:
-                content.append({'type': 'image', 'image': open_image(next(waiting))})
+                content.append({"type": "image", "image": open_image(next(waiting))})
             if piece:
-                content.append({'type': 'text', 'text': piece})
-        conversation.append({'role': message.role, 'content': content})
+                content.append({"type": "text", "text": piece})
+        conversation.append({"role": message.role, "content": content})
     return conversation
 
 
@@ -107,8 +107,8 @@ def encode_prompts(
         return_dict=True,
         add_generation_prompt=True,
         sanitize_control_tokens=True,
-        return_tensors='pt',
-        processor_kwargs={'padding': True, 'padding_side': 'left', 'return_mm_token_type_ids': True},
+        return_tensors="pt",
+        processor_kwargs={"padding": True, "padding_side": "left", "return_mm_token_type_ids": True},
     )
     return {name: value for name, value in batch.items() if isinstance(value, Tensor)}
 
@@ -125,7 +125,7 @@ def encode_answer(processor: ImageTextProcessor, text: str, end_token_id: int) -
         found = min(((rest.find(t), t) for t in control if t in rest), default=None)
         cut = len(rest) if found is None else found[0]
         if cut:
-            pieces += tokenizer(rest[:cut], add_special_tokens=False)['input_ids']
+            pieces += tokenizer(rest[:cut], add_special_tokens=False)["input_ids"]
         rest = rest[cut:]
         if found is not None:
             pieces += tokenizer.encode(found[1], add_special_tokens=False, split_special_tokens=True)

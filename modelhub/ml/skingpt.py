@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from modelhub.ml.branch import BranchOutput, SkinBranch
 
-BiasMode = Literal['off', 'first_token', 'all_steps']
+BiasMode = Literal["off", "first_token", "all_steps"]
 BIAS_MODES: tuple[str, ...] = get_args(BiasMode)
 
 
@@ -27,9 +27,7 @@ class SkinGPTOutput:
     branch: BranchOutput | None
 
 
-def map_images_to_rows(
-    input_ids: Tensor, image_grid_thw: Tensor, *, image_token_id: int, merge_size: int
-) -> Tensor:
+def map_images_to_rows(input_ids: Tensor, image_grid_thw: Tensor, *, image_token_id: int, merge_size: int) -> Tensor:
     """Row of each image, [images]: images are consumed in reading order, each by its merged patches.
 
     Raises ValueError where the image tokens of the rows and the images' sizes disagree.
@@ -41,7 +39,7 @@ def map_images_to_rows(
     rows = torch.searchsorted(row_ends, ends)
     if int(ends[-1]) != int(row_ends[-1]) or not bool(torch.isin(row_ends[tokens_per_row > 0], ends).all()):
         raise ValueError(
-            f'image tokens per row {tokens_per_row.tolist()} do not fit images of {tokens_per_image.tolist()} tokens'
+            f"image tokens per row {tokens_per_row.tolist()} do not fit images of {tokens_per_image.tolist()} tokens"
         )
     return rows
 
@@ -53,12 +51,12 @@ class SkinGPT(nn.Module):
     `first_token` on the first of them only, `off` nowhere.
     """
 
-    def __init__(self, backbone: nn.Module, branch: SkinBranch | None = None, bias_mode: BiasMode = 'off') -> None:
+    def __init__(self, backbone: nn.Module, branch: SkinBranch | None = None, bias_mode: BiasMode = "off") -> None:
         super().__init__()
         if bias_mode not in BIAS_MODES:
-            raise ValueError(f'bias_mode is {bias_mode!r}, must be one of {", ".join(BIAS_MODES)}')
-        if bias_mode != 'off' and branch is None:
-            raise ValueError(f'bias_mode {bias_mode!r} needs a side branch, this model has none')
+            raise ValueError(f"bias_mode is {bias_mode!r}, must be one of {', '.join(BIAS_MODES)}")
+        if bias_mode != "off" and branch is None:
+            raise ValueError(f"bias_mode {bias_mode!r} needs a side branch, this model has none")
         self.backbone = backbone
         self.branch = branch
         self.bias_mode: BiasMode = bias_mode
@@ -68,7 +66,7 @@ class SkinGPT(nn.Module):
     @property
     def qwen(self) -> Any:
         """The Qwen model itself; PEFT injects its layers in place, so calling this one runs them too."""
-        get_base = getattr(self.backbone, 'get_base_model', None)
+        get_base = getattr(self.backbone, "get_base_model", None)
         return get_base() if get_base else self.backbone
 
     @property
@@ -77,20 +75,20 @@ class SkinGPT(nn.Module):
 
     def run_branch(self, batch: Mapping[str, Tensor]) -> tuple[BranchOutput | None, Tensor | None]:
         """Branch output per image and bias per row [rows, hidden] (float32, zero for a row without image)."""
-        if self.branch is None or batch.get('pixel_values') is None:
+        if self.branch is None or batch.get("pixel_values") is None:
             return None, None
-        output = self.branch(batch['pixel_values'], batch['image_grid_thw'])
+        output = self.branch(batch["pixel_values"], batch["image_grid_thw"])
         rows = map_images_to_rows(
-            batch['input_ids'],
-            batch['image_grid_thw'],
+            batch["input_ids"],
+            batch["image_grid_thw"],
             image_token_id=self.qwen.config.image_token_id,
             merge_size=self.qwen.config.vision_config.spatial_merge_size,
         )
-        return output, self.branch.row_bias(output.vision_embed, rows, len(batch['input_ids']))
+        return output, self.branch.row_bias(output.vision_embed, rows, len(batch["input_ids"]))
 
     def hidden_states(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Final hidden states of the backbone, [rows, length, hidden]; the branch has no part in them."""
-        names = ('input_ids', 'attention_mask', 'mm_token_type_ids', 'pixel_values', 'image_grid_thw')
+        names = ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw")
         inputs = {name: batch[name] for name in names if batch.get(name) is not None}
         return self.qwen.model(**inputs, use_cache=False).last_hidden_state
 
@@ -109,18 +107,18 @@ class SkinGPT(nn.Module):
         positions only, in row order; without it, for all, every one of them biased as in `all_steps`.
         """
         batch = {
-            'input_ids': input_ids,
-            'attention_mask': attention_mask,
-            'mm_token_type_ids': mm_token_type_ids,
-            'pixel_values': pixel_values,
-            'image_grid_thw': image_grid_thw,
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "mm_token_type_ids": mm_token_type_ids,
+            "pixel_values": pixel_values,
+            "image_grid_thw": image_grid_thw,
         }
-        if scored is None and self.bias_mode == 'first_token':
+        if scored is None and self.bias_mode == "first_token":
             raise ValueError("bias_mode 'first_token' needs `scored`: without it the first answer position is unknown")
         branch, bias = self.run_branch({k: v for k, v in batch.items() if v is not None})
         hidden = self.hidden_states({k: v for k, v in batch.items() if v is not None})
         biased = self._biased_positions(scored, input_ids)
-        if bias is not None and self.bias_mode != 'off':
+        if bias is not None and self.bias_mode != "off":
             hidden = (hidden.float() + bias[:, None, :] * biased[..., None]).to(hidden.dtype)
         if scored is not None:
             hidden = hidden[scored]
@@ -129,7 +127,7 @@ class SkinGPT(nn.Module):
     def _biased_positions(self, scored: Tensor | None, input_ids: Tensor) -> Tensor:
         if scored is None:
             return torch.ones_like(input_ids, dtype=torch.bool)
-        if self.bias_mode == 'first_token':
+        if self.bias_mode == "first_token":
             return scored & (scored.cumsum(dim=1) == 1)
         return scored
 
@@ -142,7 +140,7 @@ class SkinGPT(nn.Module):
     @contextmanager
     def _steered(self, bias: Tensor | None) -> Iterator[None]:
         # `generate` encodes the images itself and drops pixel_values, so the bias must be known before it starts
-        self._step_bias = None if self.bias_mode == 'off' else bias
+        self._step_bias = None if self.bias_mode == "off" else bias
         try:
             yield
         finally:
@@ -153,6 +151,6 @@ class SkinGPT(nn.Module):
             return None
         hidden = args[0]
         biased = (hidden.float() + self._step_bias[:, None, :]).to(hidden.dtype)
-        if self.bias_mode == 'first_token':
+        if self.bias_mode == "first_token":
             self._step_bias = None
         return (biased,)

@@ -1,4 +1,4 @@
-"""Fine-tuning: LoRA in the language model, the side branch, or both. Killed at any moment, it resumes where it was.
+"""Fine-tuning: LoRA in the language model, the side branch, or both. Killed at any moment, it resumes.
 
 Output folder: `run.json` (what the run is), `progress.jsonl` (a line per step), `checkpoint/`, and at the end `adapter/`.
 """
@@ -6,7 +6,6 @@ Output folder: `run.json` (what the run is), `progress.jsonl` (a line per step),
 import importlib.metadata
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -15,22 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from modelhub.ml.adapter_files import write_adapter
 from modelhub.ml.branch import SkinBranch, SkinBranchConfig
-from modelhub.ml.checkpoint_files import BRANCH_CONFIG_FILE, BRANCH_FILE
-from modelhub.ml.loading import LoadedModel, LoadSpec, load
+from modelhub.ml.loading import LoadedModel, LoadSpec, load, wrap_with_lora
 from modelhub.ml.losses import LossTerms, answer_loss, distillation_loss, skin_loss
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_checkpoint import keep_progress, restore_checkpoint, save_checkpoint, write_json
 from modelhub.ml.train_data import Encoder, TrainRecord, epoch_batches, hash_dataset, read_records
 from modelhub.ml.train_settings import TrainSettings
 
-LORA_TARGETS = r'model\.language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj'
-PROGRESS_FILE = 'progress.jsonl'
-RUN_FILE = 'run.json'
-ADAPTER_FOLDER = 'adapter'
+LORA_TARGETS = r"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+PROGRESS_FILE = "progress.jsonl"
+RUN_FILE = "run.json"
+ADAPTER_FOLDER = "adapter"
 
 
 class TrainingError(RuntimeError):
@@ -74,12 +72,12 @@ def train(
     run = _Run(loaded, records, out, settings, on_step)
     metrics = run.to_the_end()
     provenance = identity | {
-        'branch': branch_origin,
-        'metrics': metrics,
-        'steps': run.steps,
-        'trainable_parameters': run.trainable_count,
-        'teacher_features': run.count_teacher_features(),
-        'notes': loaded.identity.notes,
+        "branch": branch_origin,
+        "metrics": metrics,
+        "steps": run.steps,
+        "trainable_parameters": run.trainable_count,
+        "teacher_features": run.count_teacher_features(),
+        "notes": loaded.identity.notes,
     }
     write_adapter(out / ADAPTER_FOLDER, loaded.model, provenance)
     return TrainResult(out / ADAPTER_FOLDER, run.steps, metrics, run.trainable_count)
@@ -88,14 +86,14 @@ def train(
 def describe_run(
     loaded: LoadedModel, data: Path, records: Sequence[TrainRecord], settings: TrainSettings
 ) -> dict[str, Any]:
-    packages = ('torch', 'transformers', 'peft')
+    packages = ("torch", "transformers", "peft")
     return {
-        'base_sha256': loaded.identity.weights_sha256,
-        'start_adapter_sha256': loaded.identity.adapter_sha256,
-        'dataset_sha256': hash_dataset(data, records),
-        'records': len(records),
-        'settings': settings.to_dict(),
-        'versions': {name: importlib.metadata.version(name) for name in packages},
+        "base_sha256": loaded.identity.weights_sha256,
+        "start_adapter_sha256": loaded.identity.adapter_sha256,
+        "dataset_sha256": hash_dataset(data, records),
+        "records": len(records),
+        "settings": settings.to_dict(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
     }
 
 
@@ -106,62 +104,64 @@ def claim_folder(out: Path, identity: dict[str, Any]) -> None:
         return
     recorded = json.loads((out / RUN_FILE).read_text())
     if changed := sorted(key for key in identity if recorded.get(key) != json.loads(json.dumps(identity[key]))):
-        raise TrainingError(f'{out} belongs to another run ({", ".join(changed)} differ): choose an empty folder')
+        raise TrainingError(f"{out} belongs to another run ({', '.join(changed)} differ): choose an empty folder")
 
 
 def prepare_model(loaded: LoadedModel, settings: TrainSettings) -> str | None:
     """Add what the recipe trains and let only that have gradients; where the branch came from, None without one."""
     model = loaded.model
-    origin = 'loaded' if model.branch is not None else None
+    origin = "loaded" if model.branch is not None else None
     if settings.trains_lora:
         add_lora(model, settings)
         for name, parameter in model.backbone.named_parameters():
-            parameter.requires_grad_('lora_' in name)
+            parameter.requires_grad_("lora_" in name)
     if settings.trains_branch:
         if model.branch is None:
             model.branch = new_branch(model, settings).to(settings.device)
-            origin = 'new'
-        if model.bias_mode == 'off':
-            model.bias_mode = 'all_steps'
+            origin = "new"
+        if model.bias_mode == "off":
+            model.bias_mode = "all_steps"
         model.branch.requires_grad_(True)
     return origin
 
 
 def add_lora(model: SkinGPT, settings: TrainSettings) -> None:
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import LoraConfig, PeftModel
 
     if isinstance(model.backbone, PeftModel):
-        config = model.backbone.peft_config['default']
+        config = model.backbone.peft_config["default"]
         if (config.r, config.lora_alpha) != (settings.rank, settings.alpha):
             raise TrainingError(
-                f'the start adapter has rank {config.r} and alpha {config.lora_alpha}, the settings say '
-                f'{settings.rank} and {settings.alpha}: set them alike'
+                f"the start adapter has rank {config.r} and alpha {config.lora_alpha}, the settings say "
+                f"{settings.rank} and {settings.alpha}: set them alike"
             )
         return
     config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules=LORA_TARGETS)
-    model.backbone = get_peft_model(model.backbone, config)  # type: ignore[arg-type]
+    model.backbone = wrap_with_lora(model.backbone, config)
     model.eval()
 
 
 def new_branch(model: SkinGPT, settings: TrainSettings) -> SkinBranch:
     config, vision = model.qwen.config, model.qwen.config.vision_config
-    own = {'hidden', 'patch_dim'}
+    own = {"hidden", "patch_dim"}
     allowed = {f.name for f in fields(SkinBranchConfig)} - own
     if unknown := sorted(set(settings.branch_sizes) - allowed):
-        raise TrainingError(f'unknown branch_sizes: {", ".join(unknown)}; known are {", ".join(sorted(allowed))}')
+        raise TrainingError(f"unknown branch_sizes: {', '.join(unknown)}; known are {', '.join(sorted(allowed))}")
     patch_dim = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
-    return SkinBranch(SkinBranchConfig(hidden=config.text_config.hidden_size, patch_dim=patch_dim, **settings.branch_sizes))
+    return SkinBranch(
+        SkinBranchConfig(hidden=config.text_config.hidden_size, patch_dim=patch_dim, **settings.branch_sizes)
+    )
 
 
 def compute_terms(model: SkinGPT, batch: dict[str, Tensor], *, with_branch: bool) -> LossTerms:
     """Loss terms of one batch as Encoder.collate makes it; the branch's own terms only where it is trained."""
-    names = ('input_ids', 'attention_mask', 'mm_token_type_ids', 'pixel_values', 'image_grid_thw', 'scored')
+    names = ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "scored")
     output = model(**{name: batch[name] for name in names if name in batch})
-    terms = LossTerms(answer_loss(output.logits, batch['targets']))
+    terms = LossTerms(answer_loss(output.logits, batch["targets"]))
     if with_branch and output.branch is not None:
         terms.balance = output.branch.balance.mean()
-        terms.skin = skin_loss(output.branch.skin_logits, batch['skin_labels'])
-        terms.distill = distillation_loss(output.branch.vision_proj, batch['teacher'], batch['teacher_present'])
+        terms.skin = skin_loss(output.branch.skin_logits, batch["skin_labels"])
+        terms.distill = distillation_loss(output.branch.vision_proj, batch["teacher"], batch["teacher_present"])
     return terms
 
 
@@ -204,15 +204,15 @@ class _Run:
 
     def to_the_end(self) -> dict[str, float | None]:
         """Every step not yet done; loss terms of the last one."""
-        checkpoint, progress = self.out / 'checkpoint', self.out / PROGRESS_FILE
+        checkpoint, progress = self.out / "checkpoint", self.out / PROGRESS_FILE
         done = restore_checkpoint(checkpoint, trainable=self.trainable, optimizer=self.optimizer)
         kept = keep_progress(progress, done)
-        metrics: dict[str, float | None] = kept[-1]['losses'] if kept else {}
-        with progress.open('a', encoding='utf-8') as stream:
+        metrics: dict[str, float | None] = kept[-1]["losses"] if kept else {}
+        with progress.open("a", encoding="utf-8") as stream:
             for step, group in self._remaining_steps(done):
                 entry = self._take_step(step, group)
-                metrics = entry['losses']
-                stream.write(json.dumps(entry) + '\n')
+                metrics = entry["losses"]
+                stream.write(json.dumps(entry) + "\n")
                 stream.flush()
                 if step % self.settings.checkpoint_every_steps == 0 or step == self.steps:
                     save_checkpoint(checkpoint, step=step, trainable=self.trainable, optimizer=self.optimizer)
@@ -237,34 +237,36 @@ class _Run:
             terms = compute_terms(self.model, batch, with_branch=self.settings.trains_branch)
             total = terms.total(self.settings.weights)
             if not bool(total.isfinite()):
-                raise TrainingError(f'the loss is not a number at step {step}: {terms.numbers()}; nothing was kept of it')
+                raise TrainingError(
+                    f"the loss is not a number at step {step}: {terms.numbers()}; nothing was kept of it"
+                )
             (total / len(group)).backward()
-            numbers.append(terms.numbers() | {'total': float(total.detach())})
+            numbers.append(terms.numbers() | {"total": float(total.detach())})
         norm = nn.utils.clip_grad_norm_(self.trainable.values(), self.settings.max_grad_norm)
         if not bool(norm.isfinite()):
-            raise TrainingError(f'the gradient is not a number at step {step}; nothing was kept of it')
+            raise TrainingError(f"the gradient is not a number at step {step}; nothing was kept of it")
         rate = learning_rate(step, self.steps, self.settings)
         for parameters in self.optimizer.param_groups:
-            parameters['lr'] = rate
+            parameters["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return {
-            'step': step,
-            'steps': self.steps,
-            'epoch': round(step / self.steps_per_epoch, 4),
-            'losses': mean_terms(numbers),
-            'lr': rate,
-            'gradient_norm': float(norm),
-            'seconds': round(time.perf_counter() - began, 4),
+            "step": step,
+            "steps": self.steps,
+            "epoch": round(step / self.steps_per_epoch, 4),
+            "losses": mean_terms(numbers),
+            "lr": rate,
+            "gradient_norm": float(norm),
+            "seconds": round(time.perf_counter() - began, 4),
         }
 
     def count_teacher_features(self) -> dict[str, int] | None:
         """Images with and without teacher features; None where no branch was trained."""
         if self.encoder.teacher_width is None:
             return None
-        features = [feature for record in self.records for feature in self.encoder.encode(record)['teacher']]
+        features = [feature for record in self.records for feature in self.encoder.encode(record)["teacher"]]
         missing = sum(feature is None for feature in features)
-        return {'present': len(features) - missing, 'missing': missing}
+        return {"present": len(features) - missing, "missing": missing}
 
 
 def mean_terms(numbers: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
@@ -276,35 +278,6 @@ def mean_terms(numbers: Sequence[dict[str, float | None]]) -> dict[str, float | 
     return means
 
 
-def write_adapter(folder: Path, model: SkinGPT, provenance: dict[str, Any]) -> None:
-    """LoRA and branch (whichever the model has) with provenance; the folder appears whole or not at all."""
-    from peft import PeftModel
-    from peft.utils.save_and_load import get_peft_model_state_dict
-
-    draft = folder.with_name(f'.{folder.name}.draft')
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    if isinstance(model.backbone, PeftModel):
-        state = get_peft_model_state_dict(model.backbone)
-        save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, draft / 'adapter_model.safetensors')
-        config = model.backbone.peft_config['default']
-        config.inference_mode = True
-        config.base_model_name_or_path = None  # a path would tie the adapter to one machine; the hash binds it
-        config.save_pretrained(str(draft))
-    if model.branch is not None:
-        save_branch(draft, model.branch, model.bias_mode)
-    write_json(draft / 'provenance.json', provenance)
-    draft.rename(folder)
-
-
-def save_branch(folder: Path, branch: SkinBranch, bias_mode: str) -> None:
-    """float32 weights under the reference's names, sizes and bias mode beside them."""
-    state = {key: value.detach().cpu().contiguous().clone() for key, value in branch.state_dict().items()}
-    save_file(state, folder / BRANCH_FILE)
-    sizes = {f.name: getattr(branch.config, f.name) for f in fields(branch.config)}
-    write_json(folder / BRANCH_CONFIG_FILE, sizes | {'bias_mode': bias_mode})
-
-
 def read_result(adapter: Path) -> TrainResult:
-    recorded = json.loads((adapter / 'provenance.json').read_text())
-    return TrainResult(adapter, recorded['steps'], recorded['metrics'], recorded['trainable_parameters'])
+    recorded = json.loads((adapter / "provenance.json").read_text())
+    return TrainResult(adapter, recorded["steps"], recorded["metrics"], recorded["trainable_parameters"])

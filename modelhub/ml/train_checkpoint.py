@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-LATEST = 'latest.json'
+LATEST = "latest.json"
 
 
 def write_json(path: Path, content: Any) -> None:
     """Atomically: a reader sees the old file or the new one."""
-    draft = path.with_name(f'.{path.name}.draft')
-    with draft.open('w', encoding='utf-8') as stream:
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1, sort_keys=True)
         stream.flush()
         os.fsync(stream.fileno())
@@ -28,20 +28,20 @@ def save_checkpoint(
 ) -> None:
     """Write `step-N/` whole, then point `latest.json` at it, then drop older ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft, final = folder / f'.step-{step}.draft', folder / f'step-{step}'
+    draft, final = folder / f".step-{step}.draft", folder / f"step-{step}"
     shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(final, ignore_errors=True)
     draft.mkdir()
-    save_file({name: p.detach().contiguous() for name, p in trainable.items()}, draft / 'trainable.safetensors')
+    save_file({name: p.detach().contiguous() for name, p in trainable.items()}, draft / "trainable.safetensors")
     moments = {
-        f'{name}/{key}': value.detach().contiguous()
+        f"{name}/{key}": value.detach().contiguous()
         for name, p in trainable.items()
         for key, value in optimizer.state[p].items()
     }
-    save_file(moments | random_state(), draft / 'optimizer.safetensors')
+    save_file(moments | random_state(), draft / "optimizer.safetensors")
     draft.rename(final)
-    write_json(folder / LATEST, {'step': step, 'folder': final.name})
-    for old in folder.glob('*step-*'):
+    write_json(folder / LATEST, {"step": step, "folder": final.name})
+    for old in folder.glob("*step-*"):
         if old.name != final.name:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -51,35 +51,35 @@ def restore_checkpoint(folder: Path, *, trainable: dict[str, nn.Parameter], opti
     if not (folder / LATEST).exists():
         return 0
     latest = json.loads((folder / LATEST).read_text())
-    place = folder / latest['folder']
-    weights = load_file(place / 'trainable.safetensors')
+    place = folder / latest["folder"]
+    weights = load_file(place / "trainable.safetensors")
     if set(weights) != set(trainable):
-        raise ValueError(f'{place} holds other parameters than this run trains')
-    state = load_file(place / 'optimizer.safetensors')
+        raise ValueError(f"{place} holds other parameters than this run trains")
+    state = load_file(place / "optimizer.safetensors")
     with torch.no_grad():
         for name, parameter in trainable.items():
             parameter.copy_(weights[name])
-            keys = [key for key in state if key.rpartition('/')[0] == name]
+            keys = [key for key in state if key.rpartition("/")[0] == name]
             # AdamW keeps its step counter on the CPU
             optimizer.state[parameter] = {
-                key.rpartition('/')[2]: state[key] if key.endswith('/step') else state[key].to(parameter.device)
+                key.rpartition("/")[2]: state[key] if key.endswith("/step") else state[key].to(parameter.device)
                 for key in keys
             }
     restore_random_state(state)
-    return int(latest['step'])
+    return int(latest["step"])
 
 
 def random_state() -> dict[str, Tensor]:
-    state = {'random/cpu': torch.get_rng_state()}
+    state = {"random/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        state['random/cuda'] = torch.cuda.get_rng_state()
+        state["random/cuda"] = torch.cuda.get_rng_state()
     return state
 
 
 def restore_random_state(state: dict[str, Tensor]) -> None:
-    torch.set_rng_state(state['random/cpu'])
-    if 'random/cuda' in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['random/cuda'])
+    torch.set_rng_state(state["random/cpu"])
+    if "random/cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["random/cuda"])
 
 
 def keep_progress(path: Path, step: int) -> list[dict[str, Any]]:
@@ -90,9 +90,9 @@ def keep_progress(path: Path, step: int) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except ValueError:
             break  # the kill fell into this line
-        if entry['step'] <= step:
+        if entry["step"] <= step:
             kept.append(entry)
-    draft = path.with_name(f'.{path.name}.draft')
-    draft.write_text(''.join(json.dumps(entry) + '\n' for entry in kept))
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
     draft.replace(path)
     return kept

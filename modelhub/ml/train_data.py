@@ -15,8 +15,8 @@ from modelhub.ml.checkpoint_files import hash_file
 from modelhub.ml.losses import NO_LABEL
 from modelhub.ml.processor import IMAGE_MARK, ImageTextProcessor, Message, encode_answer, encode_prompts
 
-RECORDS_FILE = 'train.jsonl'
-ROLES = ('system', 'user', 'assistant')
+RECORDS_FILE = "train.jsonl"
+ROLES = ("system", "user", "assistant")
 SKIN_LABELS = (0, 1, 2)
 CACHE_BYTES = 1 << 30
 
@@ -40,41 +40,41 @@ def read_records(folder: Path) -> list[TrainRecord]:
     """Every record of `train.jsonl`. Raises DatasetError."""
     path = folder / RECORDS_FILE
     if not path.exists():
-        raise DatasetError(f'{path} does not exist: a data set folder holds {RECORDS_FILE} and its images')
-    lines = path.read_text(encoding='utf-8').splitlines()
+        raise DatasetError(f"{path} does not exist: a data set folder holds {RECORDS_FILE} and its images")
+    lines = path.read_text(encoding="utf-8").splitlines()
     records = [read_record(folder, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not records:
-        raise DatasetError(f'{path} holds no record')
+        raise DatasetError(f"{path} holds no record")
     return records
 
 
 def read_record(folder: Path, number: int, line: str) -> TrainRecord:
-    where = f'{RECORDS_FILE}, line {number}'
+    where = f"{RECORDS_FILE}, line {number}"
     try:
         raw = json.loads(line)
-        messages = [Message(str(m['role']), str(m['content'])) for m in raw['messages']]
-        images = tuple(resolve_image(folder, name) for name in raw.get('images') or [])
+        messages = [Message(str(m["role"]), str(m["content"])) for m in raw["messages"]]
+        images = tuple(resolve_image(folder, name) for name in raw.get("images") or [])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f'{where}: {error!s} ({type(error).__name__})') from error
-    if len(messages) < 2 or messages[-1].role != 'assistant' or any(m.role not in ROLES for m in messages):
-        raise DatasetError(f'{where}: messages must be user (or system) turns and end with the assistant')
+        raise DatasetError(f"{where}: {error!s} ({type(error).__name__})") from error
+    if len(messages) < 2 or messages[-1].role != "assistant" or any(m.role not in ROLES for m in messages):
+        raise DatasetError(f"{where}: messages must be user (or system) turns and end with the assistant")
     if not messages[-1].text.strip():
-        raise DatasetError(f'{where}: the answer is empty')
+        raise DatasetError(f"{where}: the answer is empty")
     marks = sum(m.text.count(IMAGE_MARK) for m in messages[:-1])
     if marks not in (0, len(images)) or IMAGE_MARK in messages[-1].text:
-        raise DatasetError(f'{where}: {marks} {IMAGE_MARK} marks for {len(images)} images')
-    label = raw.get('skin_labels')
+        raise DatasetError(f"{where}: {marks} {IMAGE_MARK} marks for {len(images)} images")
+    label = raw.get("skin_labels")
     if label is not None and (isinstance(label, bool) or label not in SKIN_LABELS):
-        raise DatasetError(f'{where}: skin_labels must be 0, 1, 2 or missing, it is {label!r}')
+        raise DatasetError(f"{where}: skin_labels must be 0, 1, 2 or missing, it is {label!r}")
     return TrainRecord(number, tuple(messages[:-1]), messages[-1].text, images, label)
 
 
 def resolve_image(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise ValueError(f'image {name} lies outside the data set')
+        raise ValueError(f"image {name} lies outside the data set")
     if not path.is_file():
-        raise ValueError(f'image {name} does not exist')
+        raise ValueError(f"image {name} does not exist")
     return path
 
 
@@ -92,15 +92,15 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
 
     Raises DatasetError for a broken one: it is never taken for a missing one.
     """
-    path = image.with_name(image.name + '.npy')
+    path = image.with_name(image.name + ".npy")
     if not path.exists():
         return None
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DatasetError(f'{path.name} is not a readable .npy file: {error}') from error
+        raise DatasetError(f"{path.name} is not a readable .npy file: {error}") from error
     if values.size != width or not np.isfinite(values).all():
-        raise DatasetError(f'{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}')
+        raise DatasetError(f"{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}")
     return torch.from_numpy(np.asarray(values, dtype=np.float32).reshape(-1))
 
 
@@ -122,14 +122,14 @@ class Encoder:
             return self.kept[record.line]
         example: dict[str, Any] = encode_prompts(self.processor, [(record.context, record.images)])
         answer = encode_answer(self.processor, record.answer, self.end_token_id)
-        length = example['input_ids'].shape[1] + len(answer)
+        length = example["input_ids"].shape[1] + len(answer)
         if length > self.max_length:
-            raise DatasetError(f'{RECORDS_FILE}, line {record.line}: {length} tokens, max_length is {self.max_length}')
-        example['answer'] = answer
+            raise DatasetError(f"{RECORDS_FILE}, line {record.line}: {length} tokens, max_length is {self.max_length}")
+        example["answer"] = answer
         label = NO_LABEL if record.skin_label is None else record.skin_label
-        example['skin_labels'] = torch.full((len(record.images),), label)
+        example["skin_labels"] = torch.full((len(record.images),), label)
         if self.teacher_width:
-            example['teacher'] = [read_teacher(image, self.teacher_width) for image in record.images]
+            example["teacher"] = [read_teacher(image, self.teacher_width) for image in record.images]
         size = sum(v.numel() * v.element_size() for v in example.values() if isinstance(v, Tensor))
         if self.bytes_kept + size <= CACHE_BYTES:
             self.kept[record.line] = example
@@ -142,29 +142,31 @@ class Encoder:
         examples = [self.encode(record) for record in records]
         rows, kinds, scored = [], [], []
         for example in examples:
-            prompt, answer = example['input_ids'][0], example['answer']
+            prompt, answer = example["input_ids"][0], example["answer"]
             rows.append(torch.cat([prompt, answer]))
-            kinds.append(torch.cat([example['mm_token_type_ids'][0].long(), torch.zeros(len(answer), dtype=torch.long)]))
+            kinds.append(
+                torch.cat([example["mm_token_type_ids"][0].long(), torch.zeros(len(answer), dtype=torch.long)])
+            )
             mark = torch.zeros(len(rows[-1]), dtype=torch.bool)
             mark[len(prompt) - 1 : -1] = True
             scored.append(mark)
         batch = {
-            'input_ids': pad(rows, self.end_token_id),
-            'attention_mask': pad([torch.ones_like(row) for row in rows], 0),
-            'mm_token_type_ids': pad(kinds, 0),
-            'scored': pad(scored, False),
-            'targets': torch.cat([example['answer'] for example in examples]),
-            'skin_labels': torch.cat([example['skin_labels'] for example in examples]),
+            "input_ids": pad(rows, self.end_token_id),
+            "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
+            "mm_token_type_ids": pad(kinds, 0),
+            "scored": pad(scored, False),
+            "targets": torch.cat([example["answer"] for example in examples]),
+            "skin_labels": torch.cat([example["skin_labels"] for example in examples]),
         }
-        pictured = [example for example in examples if 'pixel_values' in example]
+        pictured = [example for example in examples if "pixel_values" in example]
         if pictured:
-            batch['pixel_values'] = torch.cat([example['pixel_values'] for example in pictured])
-            batch['image_grid_thw'] = torch.cat([example['image_grid_thw'] for example in pictured])
+            batch["pixel_values"] = torch.cat([example["pixel_values"] for example in pictured])
+            batch["image_grid_thw"] = torch.cat([example["image_grid_thw"] for example in pictured])
             if self.teacher_width:
-                features = [feature for example in pictured for feature in example['teacher']]
+                features = [feature for example in pictured for feature in example["teacher"]]
                 blank = torch.zeros(self.teacher_width)
-                batch['teacher'] = torch.stack([blank if f is None else f for f in features])
-                batch['teacher_present'] = torch.tensor([f is not None for f in features])
+                batch["teacher"] = torch.stack([blank if f is None else f for f in features])
+                batch["teacher_present"] = torch.tensor([f is not None for f in features])
         return batch
 
 

@@ -10,20 +10,20 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 CONTROL = [
-    '<|endoftext|>',
-    '<|im_start|>',
-    '<|im_end|>',
-    '<|vision_start|>',
-    '<|vision_end|>',
-    '<|image_pad|>',
-    '<|video_pad|>',
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
 ]
 TEMPLATE = (
-    '{% for message in messages %}<|im_start|>{{ message.role }}\n'
-    '{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}'
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
     "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
-    '{% endfor %}{% endif %}<|im_end|>\n{% endfor %}'
-    '{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}'
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
@@ -33,47 +33,47 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
     raw.add_special_tokens([AddedToken(token, special=True) for token in CONTROL])
-    raw.add_tokens([AddedToken(token, special=False) for token in ('<think>', '</think>')])
+    raw.add_tokens([AddedToken(token, special=False) for token in ("<think>", "</think>")])
     return PreTrainedTokenizerFast(
         tokenizer_object=raw,
-        eos_token='<|im_end|>',
-        pad_token='<|im_end|>',
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
         chat_template=TEMPLATE,
-        padding_side='left',
+        padding_side="left",
     )
 
 
 def tiny_config(vocabulary: int, ids: dict[str, int], *, tied: bool) -> Qwen2_5_VLConfig:
     text = {
-        'vocab_size': vocabulary,
-        'hidden_size': 32,
-        'intermediate_size': 64,
-        'num_hidden_layers': 2,
-        'num_attention_heads': 4,
-        'num_key_value_heads': 2,
-        'max_position_embeddings': 1024,
-        'rope_parameters': {'rope_type': 'default', 'rope_theta': 10000.0, 'mrope_section': [2, 1, 1]},
-        'bos_token_id': None,
-        'eos_token_id': ids['<|im_end|>'],
-        'pad_token_id': ids['<|im_end|>'],
-        'tie_word_embeddings': tied,
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 1024,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]},
+        "bos_token_id": None,
+        "eos_token_id": ids["<|im_end|>"],
+        "pad_token_id": ids["<|im_end|>"],
+        "tie_word_embeddings": tied,
     }
     vision = {
-        'depth': 2,
-        'hidden_size': 32,
-        'intermediate_size': 48,
-        'num_heads': 2,
-        'window_size': 112,
-        'out_hidden_size': 32,
-        'fullatt_block_indexes': [1],
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "window_size": 112,
+        "out_hidden_size": 32,
+        "fullatt_block_indexes": [1],
     }
     return Qwen2_5_VLConfig(
         text_config=text,
         vision_config=vision,
-        image_token_id=ids['<|image_pad|>'],
-        video_token_id=ids['<|video_pad|>'],
-        vision_start_token_id=ids['<|vision_start|>'],
-        vision_end_token_id=ids['<|vision_end|>'],
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
         tie_word_embeddings=tied,
     )
 
@@ -103,18 +103,18 @@ def make_image(path: Path, size: tuple[int, int] = (56, 56), seed: int = 0) -> P
 
 def make_dataset(folder: Path, count: int = 8, **labels: object) -> Path:
     """train.jsonl in the reference trainer's schema with random pictures and short answers."""
-    (folder / 'images').mkdir(parents=True)
-    answers = ['<think>round.</think> Answer: a.', '<think>oval.</think> Answer: b.']
-    with (folder / 'train.jsonl').open('w') as lines:
+    (folder / "images").mkdir(parents=True)
+    answers = ["<think>round.</think> Answer: a.", "<think>oval.</think> Answer: b."]
+    with (folder / "train.jsonl").open("w") as lines:
         for i in range(count):
-            make_image(folder / 'images' / f'{i}.png', seed=i % 2)
+            make_image(folder / "images" / f"{i}.png", seed=i % 2)
             record = {
-                'messages': [
-                    {'role': 'user', 'content': '<image>Describe.'},
-                    {'role': 'assistant', 'content': answers[i % 2]},
+                "messages": [
+                    {"role": "user", "content": "<image>Describe."},
+                    {"role": "assistant", "content": answers[i % 2]},
                 ],
-                'images': [f'images/{i}.png'],
-                'skin_labels': i % 3,
+                "images": [f"images/{i}.png"],
+                "skin_labels": i % 3,
             }
-            lines.write(json.dumps(record) + '\n')
+            lines.write(json.dumps(record) + "\n")
     return folder

@@ -1,0 +1,247 @@
+"""The trainer on a random tiny model: it learns, resumes after SIGKILL to the same weights, and refuses nonsense."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from modelhub.ml.checkpoint_files import CheckpointError
+from modelhub.ml.generate import GenerationSettings, Request, generate
+from modelhub.ml.loading import LoadSpec, load
+from modelhub.ml.losses import NO_LABEL, distillation_loss, skin_loss
+from modelhub.ml.train import TrainingError, compute_terms, learning_rate, prepare_model, train
+from modelhub.ml.train_data import DatasetError, Encoder, read_records
+from modelhub.ml.train_settings import TrainSettings
+from tests.ml.random_checkpoint import make_dataset
+
+SIZES = {"embed": 24, "experts": 4, "expert_width": 8, "layers": 2, "rank": 6, "teacher_width": 10}
+
+
+def quick(**changes: object) -> TrainSettings:
+    values = {"epochs": 3, "lr": 1e-2, "rank": 4, "alpha": 8, "batch": 4, "grad_accumulation": 1, "branch_sizes": SIZES}
+    return TrainSettings.from_dict(values | changes)
+
+
+def losses(out: Path, term: str = "answer") -> list[float]:
+    return [json.loads(line)["losses"][term] for line in (out / "progress.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("recipe", ["lora", "branch", "both"])
+def test_training_learns_and_the_adapter_reloads(recipe: str, base: Path, dataset: Path, tmp_path: Path) -> None:
+    before = (base / "model.safetensors").read_bytes()
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(recipe=recipe, epochs=8))
+
+    found = losses(tmp_path)
+    assert len(found) == result.steps == 16
+    assert np.mean(found[-2:]) < (0.95 if recipe == "branch" else 0.9) * np.mean(found[:2])
+    files = {path.name for path in result.adapter.iterdir()}
+    assert ("adapter_model.safetensors" in files) == (recipe != "branch")
+    assert ("skin_branch.safetensors" in files) == (recipe != "lora")
+    assert (base / "model.safetensors").read_bytes() == before
+    provenance = json.loads((result.adapter / "provenance.json").read_text())
+    assert provenance["records"] == 8
+    assert provenance["settings"]["recipe"] == recipe
+    assert provenance["trainable_parameters"] == result.trainable_parameters
+
+    requests = [Request("a", (dataset / "images/0.png",), "Describe.")]
+    greedy = GenerationSettings(do_sample=False, max_new_tokens=30)
+    folded = load(LoadSpec(base, result.adapter))
+    beside = load(LoadSpec(base, result.adapter), merge_adapter=False)
+    assert [o.text for o in generate(folded, requests, greedy)] == [o.text for o in generate(beside, requests, greedy)]
+    assert folded.identity.bias_mode == ("off" if recipe == "lora" else "all_steps")
+    plain = load(LoadSpec(base))
+    assert [o.text for o in generate(plain, requests, greedy)] != [o.text for o in generate(folded, requests, greedy)]
+
+
+def test_reloaded_adapter_has_the_loss_it_was_trained_to(base: Path, dataset: Path, tmp_path: Path) -> None:
+    """The weights that the last step left, computed in the run's own process, against the folder on disk."""
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(recipe="both"))
+    state = load_file(tmp_path / "checkpoint" / f"step-{result.steps}" / "trainable.safetensors")
+    reloaded = load(LoadSpec(base, result.adapter), merge_adapter=False)
+    own = dict(reloaded.model.named_parameters())
+    assert all(torch.equal(own[name], value) for name, value in state.items())
+
+
+def test_only_the_recipe_gets_gradients(base_with_branch: Path, dataset: Path) -> None:
+    for recipe in ("lora", "branch", "both"):
+        loaded = load(LoadSpec(base_with_branch))
+        prepare_model(loaded, quick(recipe=recipe))
+        names = {name for name, p in loaded.model.named_parameters() if p.requires_grad}
+        lora = {name for name in names if "lora_" in name}
+        branch = {name for name in names if name.startswith("branch.")}
+        assert names == lora | branch
+        assert (bool(lora), bool(branch)) == (recipe != "branch", recipe != "lora")
+        assert not any("visual" in name for name in lora)
+
+
+def test_killed_training_resumes_to_the_same_weights(base: Path, dataset: Path, tmp_path: Path) -> None:
+    settings = quick(recipe="both", epochs=60, checkpoint_every_steps=3)
+    whole = train(base=base, data=dataset, out=tmp_path / "whole", settings=settings)
+    (tmp_path / "settings.json").write_text(json.dumps(settings.to_dict()))
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "modelhub.ml", "train", "--base", base, "--data", dataset, "--out", out]
+    command += ["--settings", tmp_path / "settings.json", "--threads", "1"]
+    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / "progress.jsonl").exists() and (out / "progress.jsonl").read_text().count("\n") >= 20:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "adapter").exists()
+    reached = len((out / "progress.jsonl").read_text().splitlines())
+    assert 20 <= reached < whole.steps
+
+    seen: list[int] = []
+    resumed = train(
+        base=base, data=dataset, out=out, settings=settings, on_step=lambda entry: seen.append(entry["step"])
+    )
+
+    assert seen[0] > reached - 2 * settings.checkpoint_every_steps
+    assert losses(out, "total") == losses(tmp_path / "whole", "total")
+    for name in ("adapter_model.safetensors", "skin_branch.safetensors"):
+        assert (resumed.adapter / name).read_bytes() == (whole.adapter / name).read_bytes()
+    assert train(base=base, data=dataset, out=out, settings=settings) == resumed  # finished: nothing is done again
+
+
+def test_going_on_from_an_adapter(base: Path, dataset: Path, tmp_path: Path) -> None:
+    first = train(base=base, data=dataset, out=tmp_path / "1", settings=quick(recipe="both"))
+    second = train(
+        base=base, data=dataset, out=tmp_path / "2", settings=quick(recipe="lora"), start_adapter=first.adapter
+    )
+    assert losses(tmp_path / "2")[0] < losses(tmp_path / "1")[0]
+    kept = load_file(second.adapter / "skin_branch.safetensors")
+    before = load_file(first.adapter / "skin_branch.safetensors")
+    assert all(torch.equal(kept[key], before[key]) for key in before)
+    with pytest.raises(TrainingError, match="rank 4"):
+        train(base=base, data=dataset, out=tmp_path / "3", settings=quick(rank=5), start_adapter=first.adapter)
+
+
+def test_an_adapter_of_another_base_is_refused(
+    base: Path, base_with_branch: Path, dataset: Path, tmp_path: Path
+) -> None:
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=1))
+    with pytest.raises(CheckpointError, match="was trained on a base with SHA-256"):
+        load(LoadSpec(base_with_branch, result.adapter))
+
+
+def test_an_incomplete_adapter_is_refused_by_name(base: Path, dataset: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=1))
+    file = result.adapter / "adapter_model.safetensors"
+    state = load_file(file)
+    lost = sorted(state)[0]
+    save_file({key: value for key, value in state.items() if key != lost}, file)
+    with pytest.raises(CheckpointError, match=lost.replace(".", r"\.")):
+        load(LoadSpec(base, result.adapter))
+
+
+def test_a_folder_of_another_run_is_refused(base: Path, dataset: Path, tmp_path: Path) -> None:
+    train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=1))
+    with pytest.raises(TrainingError, match="settings differ"):
+        train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=2))
+
+
+def test_a_loss_that_is_no_number_stops_at_once(base: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="not a number at step"):
+        train(
+            base=base, data=dataset, out=tmp_path, settings=quick(lr=0.99, max_grad_norm=1e30, alpha=10**9, epochs=20)
+        )
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_loss_is_on_the_answer_alone(base: Path, dataset: Path) -> None:
+    loaded = load(LoadSpec(base))
+    record = read_records(dataset)[0]
+    encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id, max_length=500, teacher_width=None)
+    batch = encoder.collate([record, read_records(dataset)[1]])
+    scored = batch["scored"][:, :-1]
+    assert torch.equal(batch["input_ids"][:, 1:][scored], batch["targets"])
+    answer = loaded.tokenizer.decode(batch["targets"][: int(scored[0].sum())].tolist())
+    assert answer == record.answer + "<|im_end|>"
+    with torch.no_grad():
+        ours = compute_terms(loaded.model, batch, with_branch=False).answer
+        logits = loaded.model.qwen(
+            **{
+                k: v
+                for k, v in batch.items()
+                if k in ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw")
+            }
+        ).logits
+        expected = torch.nn.functional.cross_entropy(logits[:, :-1][scored], batch["targets"])
+    torch.testing.assert_close(ours, expected)
+
+
+def test_missing_teacher_features_and_labels_are_left_out() -> None:
+    projected, teacher = torch.randn(3, 5), torch.randn(3, 5)
+    present = torch.tensor([True, False, True])
+    both = distillation_loss(projected[present], teacher[present], torch.tensor([True, True]))
+    assert torch.equal(distillation_loss(projected, teacher, present), both)  # type: ignore[arg-type]
+    assert distillation_loss(projected, teacher, torch.zeros(3, dtype=torch.bool)) is None
+    logits, labels = torch.randn(3, 3), torch.tensor([0, NO_LABEL, 2])
+    assert torch.equal(skin_loss(logits, labels), skin_loss(logits[[0, 2]], labels[[0, 2]]))  # type: ignore[arg-type]
+    assert skin_loss(logits, torch.full((3,), NO_LABEL)) is None
+
+
+def test_teacher_features_are_used_and_counted(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "set")
+    for i in range(3):
+        np.save(data / "images" / f"{i}.png.npy", np.ones(10, dtype=np.float32))
+    result = train(base=base, data=data, out=tmp_path / "out", settings=quick(recipe="branch", batch=8))
+    provenance = json.loads((result.adapter / "provenance.json").read_text())
+    assert provenance["teacher_features"] == {"present": 3, "missing": 5}
+    found = losses(tmp_path / "out", "distill")
+    assert found[-1] < found[0]
+    np.save(data / "images" / "0.png.npy", np.ones(11, dtype=np.float32))
+    with pytest.raises(DatasetError, match=r"0\.png\.npy must hold 10"):
+        train(base=base, data=data, out=tmp_path / "out2", settings=quick(recipe="branch"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": ["images/none.png"]}, "line 1: image images/none.png does not exist"),
+        ({"images": ["../../etc/passwd"]}, "lies outside"),
+        ({"images": []}, "1 <image> marks for 0 images"),
+        ({"skin_labels": 7}, "skin_labels must be"),
+        ({"messages": [{"role": "user", "content": "<image>x"}]}, "end with the assistant"),
+        ({"messages": None}, "line 1"),
+    ],
+)
+def test_bad_records_are_named(change: dict[str, object], message: str, dataset: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(dataset, tmp_path / "set"))
+    lines = (folder / "train.jsonl").read_text().splitlines()
+    (folder / "train.jsonl").write_text(json.dumps(json.loads(lines[0]) | change) + "\n")
+    with pytest.raises(DatasetError, match=message):
+        read_records(folder)
+
+
+def test_a_record_longer_than_max_length_is_refused(base: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="tokens, max_length is 20"):
+        train(base=base, data=dataset, out=tmp_path, settings=quick(max_length=20))
+
+
+@pytest.mark.parametrize('bad', [
+    {'recipe': 'full'}, {'lr': 5}, {'lr': -1e-4}, {'epochs': 0}, {'batch': 2.5}, {'rank': True}, {'warmup': 1.5},
+    {'precision': 'int8'}, {'weights': {'other': 1}}, {'weights': {'skin': -1}}, {'learning_rate': 1e-4},
+])  # fmt: skip
+def test_nonsense_settings_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        TrainSettings.from_dict(bad)
+
+
+def test_learning_rate_warms_up_and_decays() -> None:
+    settings = TrainSettings(lr=1e-3, warmup=0.1)
+    rates = [learning_rate(step, 100, settings) for step in range(1, 101)]
+    assert rates[0] == pytest.approx(1e-4) and rates[9] == pytest.approx(1e-3) == max(rates)
+    assert rates[10:] == sorted(rates[10:], reverse=True) and 0 < rates[-1] < 1e-5
