@@ -86,4 +86,4 @@ def patches(pixels: np.ndarray) -> np.ndarray:
 
 
 def _by_channel(values: tuple[float, ...]) -> np.ndarray:
-    return np.float32(values)[:, None, None]
+    return np.array(values, np.float32)[:, None, None]

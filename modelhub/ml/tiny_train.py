@@ -35,9 +35,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("seeing", 750, 64, 2e-3, 1.0),
-    Stage("naming", 150, 48, 1.5e-3, 0.5),
-    Stage("telling", 400, 20, 1.2e-3, 0.3),
+    Stage("seeing", 1150, 64, 2e-3, 1.0),
+    Stage("naming", 120, 48, 8e-4, 0.5),
+    Stage("telling", 420, 20, 8e-4, 0.5),
 )
 
 

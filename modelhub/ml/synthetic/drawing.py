@@ -49,7 +49,7 @@ def _skin(lesion: Lesion, rng: np.random.Generator) -> np.ndarray:
     base += rng.normal(0, 3, 3) * base.mean() / 200
     strength = np.float32(base.mean() / 190)
     texture = 3.0 * _noise(rng, 8) + 2.0 * _noise(rng, 40) + 3.0 * _noise(rng, 150)
-    return base.astype(np.float32) + (strength * texture)[..., None] * np.float32([1, 0.95, 0.9])
+    return base.astype(np.float32) + (strength * texture)[..., None] * np.array([1, 0.95, 0.9], np.float32)
 
 
 def _light(rng: np.random.Generator) -> np.ndarray:
