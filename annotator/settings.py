@@ -1,7 +1,8 @@
 """Settings of DermCoT Studio, all of them, by environment variable.
 
 Without any variable: a working studio on this machine (SQLite, embedded Valkey, secrets made at first run).
-With PRODUCTION=1: refuses to start until SECRET_KEY, ALLOWED_HOSTS and DATABASE_URL are set. docs/operations.md lists them all.
+With PRODUCTION=1: refuses to start until SECRET_KEY, ALLOWED_HOSTS and DATABASE_URL are set.
+docs/operations.md lists all variables.
 """
 
 import os
@@ -88,7 +89,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _sqlite_url = f"sqlite:///{VAR_DIR / 'db.sqlite3'}"
 DATABASES = {"default": dj_database_url.parse(os.environ.get("DATABASE_URL") or _sqlite_url)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE takes the write lock at BEGIN: Django's default upgrades a read lock half-way and fails under concurrency.
+    # IMMEDIATE takes the write lock at BEGIN: the default upgrades a read lock half-way and fails under concurrency.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,

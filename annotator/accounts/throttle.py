@@ -30,4 +30,4 @@ def address_of(request: HttpRequest) -> str:
         forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
         if forwarded:
             return forwarded
-    return request.META.get("REMOTE_ADDR") or "0.0.0.0"
+    return request.META.get("REMOTE_ADDR") or "::"  # unknown: all such share one count

@@ -1,4 +1,4 @@
-"""Keeps the studio's processes running: starts them, prefixes their output, restarts one that dies, stops all together."""
+"""Keeps the studio's processes running: starts them, prefixes their output, restarts one that dies, stops them."""
 
 import os
 import signal
