@@ -54,10 +54,16 @@ def open_image(path: Path) -> Image.Image:
 
 
 def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
-    """Merged visual tokens that the image at `path` becomes; reads its header only."""
+    """Merged visual tokens that the image at `path` becomes; reads its header only.
+
+    Raises OSError naming the file where it is no image.
+    """
     settings = processor.image_processor
-    with Image.open(path) as image:
-        width, height = image.size
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f"{path.name} cannot be read as an image: {error}") from error
     factor = settings.patch_size * settings.merge_size
     high, wide = smart_resize(
         height,
@@ -69,8 +75,8 @@ def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
     return high * wide // factor**2
 
 
-def to_conversation(messages: Sequence[Message], images: Sequence[Path]) -> list[dict[str, Any]]:
-    """The chat template's form. Images without a mark stand before the first user text.
+def to_conversation(messages: Sequence[Message], images: Sequence[Any]) -> list[dict[str, Any]]:
+    """The chat template's form, `images` as they are. Without a mark they stand before the first user text.
 
     Raises ValueError where marks and images do not pair up.
     """
@@ -82,15 +88,26 @@ def to_conversation(messages: Sequence[Message], images: Sequence[Path]) -> list
     for message in messages:
         content: list[dict[str, Any]] = []
         if not marks and message.role == "user":
-            content += [{"type": "image", "image": open_image(path)} for path in waiting]
-        pieces = message.text.split(IMAGE_MARK)
-        for number, piece in enumerate(pieces):
+            content += [{"type": "image", "image": image} for image in waiting]
+        for number, piece in enumerate(message.text.split(IMAGE_MARK)):
             if number:
-                content.append({"type": "image", "image": open_image(next(waiting))})
+                content.append({"type": "image", "image": next(waiting)})
             if piece:
                 content.append({"type": "text", "text": piece})
         conversation.append({"role": message.role, "content": content})
     return conversation
+
+
+def count_prompt_tokens(processor: ImageTextProcessor, messages: Sequence[Message], images: Sequence[Path]) -> int:
+    """Length that `encode_prompts` would give, from the images' headers alone."""
+    ids = processor.tokenizer.apply_chat_template(
+        to_conversation(messages, images),
+        tokenize=True,
+        return_dict=False,
+        add_generation_prompt=True,
+        sanitize_control_tokens=True,
+    )
+    return len(ids) + sum(visual_tokens(processor, path) - 1 for path in images)
 
 
 def encode_prompts(
@@ -102,7 +119,7 @@ def encode_prompts(
     Control tokens written in user text are encoded as plain characters.
     """
     batch = processor.apply_chat_template(
-        [to_conversation(messages, images) for messages, images in prompts],
+        [to_conversation(messages, [open_image(path) for path in images]) for messages, images in prompts],
         tokenize=True,
         return_dict=True,
         add_generation_prompt=True,

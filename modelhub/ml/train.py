@@ -1,8 +1,9 @@
 """Fine-tuning: LoRA in the language model, the side branch, or both. Killed at any moment, it resumes.
 
-Output folder: `run.json` (what the run is), `progress.jsonl` (a line per step), `checkpoint/`, and at the end `adapter/`.
+Output folder: `run.json` (what the run is), `progress.jsonl` (a line per step), `checkpoint/`, at the end `adapter/`.
 """
 
+import fcntl
 import importlib.metadata
 import json
 import math
@@ -22,13 +23,21 @@ from modelhub.ml.loading import LoadedModel, LoadSpec, load, wrap_with_lora
 from modelhub.ml.losses import LossTerms, answer_loss, distillation_loss, skin_loss
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_checkpoint import keep_progress, restore_checkpoint, save_checkpoint, write_json
-from modelhub.ml.train_data import Encoder, TrainRecord, epoch_batches, hash_dataset, read_records
+from modelhub.ml.train_data import (
+    Encoder,
+    TrainRecord,
+    count_teacher_features,
+    epoch_batches,
+    hash_dataset,
+    read_records,
+)
 from modelhub.ml.train_settings import TrainSettings
 
 LORA_TARGETS = r"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
 PROGRESS_FILE = "progress.jsonl"
 RUN_FILE = "run.json"
 ADAPTER_FOLDER = "adapter"
+LOCK_FILE = ".lock"
 
 
 class TrainingError(RuntimeError):
@@ -56,9 +65,24 @@ def train(
 ) -> TrainResult:
     """Train and write `out/adapter`; called again on the same `out`, resume, or return the finished result.
 
-    `on_step` receives each line of progress.jsonl; what it raises stops the run, which can be resumed.
+    `on_step` receives each line of progress.jsonl; what it raises stops the run, which can be resumed. Where another
+    process is at work in `out` (left over by a worker that was killed), wait for it.
     Raises DatasetError, CheckpointError, TrainingError (NaN, or `out` belongs to another run).
     """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK_FILE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _train_alone(base, data, out, settings, start_adapter, on_step)
+
+
+def _train_alone(
+    base: Path,
+    data: Path,
+    out: Path,
+    settings: TrainSettings,
+    start_adapter: Path | None,
+    on_step: Callable[[dict[str, Any]], None] | None,
+) -> TrainResult:
     records = read_records(data)
     loaded = load(
         LoadSpec(base, start_adapter, precision=settings.precision, device=settings.device), merge_adapter=False
@@ -76,7 +100,7 @@ def train(
         "metrics": metrics,
         "steps": run.steps,
         "trainable_parameters": run.trainable_count,
-        "teacher_features": run.count_teacher_features(),
+        "teacher_features": run.teacher_features,
         "notes": loaded.identity.notes,
     }
     write_adapter(out / ADAPTER_FOLDER, loaded.model, provenance)
@@ -98,7 +122,6 @@ def describe_run(
 
 
 def claim_folder(out: Path, identity: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     if not (out / RUN_FILE).exists():
         write_json(out / RUN_FILE, identity)
         return
@@ -198,6 +221,8 @@ class _Run:
             max_length=settings.max_length,
             teacher_width=teacher_width,
         )
+        self.encoder.check_lengths(records)
+        self.teacher_features = count_teacher_features(records, teacher_width) if teacher_width else None
         batches = math.ceil(len(records) / settings.batch)
         self.steps_per_epoch = math.ceil(batches / settings.grad_accumulation)
         self.steps = self.steps_per_epoch * settings.epochs
@@ -259,14 +284,6 @@ class _Run:
             "gradient_norm": float(norm),
             "seconds": round(time.perf_counter() - began, 4),
         }
-
-    def count_teacher_features(self) -> dict[str, int] | None:
-        """Images with and without teacher features; None where no branch was trained."""
-        if self.encoder.teacher_width is None:
-            return None
-        features = [feature for record in self.records for feature in self.encoder.encode(record)["teacher"]]
-        missing = sum(feature is None for feature in features)
-        return {"present": len(features) - missing, "missing": missing}
 
 
 def mean_terms(numbers: Sequence[dict[str, float | None]]) -> dict[str, float | None]:

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from modelhub.ml.checkpoint_files import hash_file
 from modelhub.ml.losses import NO_LABEL
-from modelhub.ml.processor import IMAGE_MARK, ImageTextProcessor, Message, encode_answer, encode_prompts
+from modelhub.ml.processor import (
+    IMAGE_MARK,
+    ImageTextProcessor,
+    Message,
+    count_prompt_tokens,
+    encode_answer,
+    encode_prompts,
+)
 
 RECORDS_FILE = "train.jsonl"
 ROLES = ("system", "user", "assistant")
@@ -79,12 +86,25 @@ def resolve_image(folder: Path, name: str) -> Path:
 
 
 def hash_dataset(folder: Path, records: Sequence[TrainRecord]) -> str:
-    """SHA-256 over the records file and every image's content, in order."""
+    """SHA-256 over the records file and the content of every image and of its teacher features, in order."""
     digest = hashlib.sha256(hash_file(folder / RECORDS_FILE).encode())
     for record in records:
         for image in record.images:
             digest.update(hash_file(image).encode())
+            if teacher_file(image).exists():
+                digest.update(b"teacher" + hash_file(teacher_file(image)).encode())
     return digest.hexdigest()
+
+
+def teacher_file(image: Path) -> Path:
+    return image.with_name(image.name + ".npy")
+
+
+def count_teacher_features(records: Sequence[TrainRecord], width: int) -> dict[str, int]:
+    """Images with and without teacher features. Raises DatasetError for a broken file."""
+    images = [image for record in records for image in record.images]
+    missing = sum(read_teacher(image, width) is None for image in images)
+    return {"present": len(images) - missing, "missing": missing}
 
 
 def read_teacher(image: Path, width: int) -> Tensor | None:
@@ -92,7 +112,7 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
 
     Raises DatasetError for a broken one: it is never taken for a missing one.
     """
-    path = image.with_name(image.name + ".npy")
+    path = teacher_file(image)
     if not path.exists():
         return None
     try:
@@ -117,14 +137,20 @@ class Encoder:
         self.kept: dict[int, dict[str, Any]] = {}
         self.bytes_kept = 0
 
+    def check_lengths(self, records: Sequence[TrainRecord]) -> None:
+        """Raises DatasetError naming a record of more than `max_length` tokens; no image is decoded for it."""
+        for record in records:
+            prompt = count_prompt_tokens(self.processor, record.context, record.images)
+            length = prompt + len(encode_answer(self.processor, record.answer, self.end_token_id))
+            if length > self.max_length:
+                where = f"{RECORDS_FILE}, line {record.line}"
+                raise DatasetError(f"{where}: {length} tokens, max_length is {self.max_length}")
+
     def encode(self, record: TrainRecord) -> dict[str, Any]:
         if record.line in self.kept:
             return self.kept[record.line]
         example: dict[str, Any] = encode_prompts(self.processor, [(record.context, record.images)])
         answer = encode_answer(self.processor, record.answer, self.end_token_id)
-        length = example["input_ids"].shape[1] + len(answer)
-        if length > self.max_length:
-            raise DatasetError(f"{RECORDS_FILE}, line {record.line}: {length} tokens, max_length is {self.max_length}")
         example["answer"] = answer
         label = NO_LABEL if record.skin_label is None else record.skin_label
         example["skin_labels"] = torch.full((len(record.images),), label)

@@ -7,7 +7,7 @@ import torch
 
 from modelhub.ml.generate import GenerationSettings, Request, SeededSampler, generate
 from modelhub.ml.loading import LoadedModel, LoadSpec, load
-from modelhub.ml.processor import Message, control_tokens, encode_answer, encode_prompts
+from modelhub.ml.processor import Message, control_tokens, count_prompt_tokens, encode_answer, encode_prompts
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +118,10 @@ def test_broken_images_and_settings_are_refused(loaded: LoadedModel, tmp_path: P
     for bad in ({"temperature": 0}, {"top_p": 1.5}, {"max_new_tokens": 0}, {"repetition_penalty": 0}):
         with pytest.raises(ValueError):
             GenerationSettings(**bad)
+
+
+def test_prompt_length_is_known_without_decoding(loaded: LoadedModel, requests: list[Request]) -> None:
+    for request in requests:
+        turn = [Message("user", request.prompt + "<|im_end|>")]
+        encoded = encode_prompts(loaded.processor, [(turn, request.images)])["input_ids"].shape[1]
+        assert count_prompt_tokens(loaded.processor, turn, request.images) == encoded

@@ -1,11 +1,13 @@
 """The trainer on a random tiny model: it learns, resumes after SIGKILL to the same weights, and refuses nonsense."""
 
+import fcntl
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +226,17 @@ def test_bad_records_are_named(change: dict[str, object], message: str, dataset:
     (folder / "train.jsonl").write_text(json.dumps(json.loads(lines[0]) | change) + "\n")
     with pytest.raises(DatasetError, match=message):
         read_records(folder)
+
+
+def test_a_second_process_waits_for_the_first(base: Path, dataset: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = pool.submit(train, base=base, data=dataset, out=tmp_path, settings=quick(epochs=1))
+        time.sleep(0.5)
+        assert not waiting.done()
+        assert not (tmp_path / "run.json").exists()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert waiting.result(timeout=60).steps == 2
 
 
 def test_a_record_longer_than_max_length_is_refused(base: Path, dataset: Path, tmp_path: Path) -> None:
