@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from annotator.accounts import throttle
 from annotator.accounts.models import LANGUAGES_READ, User
@@ -11,6 +12,8 @@ from annotator.accounts.models import LANGUAGES_READ, User
 
 class LoginForm(AuthenticationForm):
     """User name and password, with a pause after repeated failures."""
+
+    request: HttpRequest
 
     def clean(self) -> dict[str, Any]:
         who = {"username": self.data.get("username", "")[:150], "address": throttle.address_of(self.request)}

@@ -24,7 +24,7 @@ def check_role(request: HttpRequest, *roles: str) -> None:
     unknown = set(roles) - set(ROLES)
     if unknown or not roles:
         raise ValueError(f"Roles are {', '.join(ROLES)}; got {sorted(unknown) or 'none'}.")
-    if not request.user.has_role(*roles):
+    if not request.user.is_authenticated or not request.user.has_role(*roles):
         raise PermissionDenied(f"This page is for the role {' or '.join(roles)}. Ask an administrator if you need it.")
 
 

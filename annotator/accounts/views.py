@@ -1,7 +1,7 @@
 from django.contrib import messages
 from django.contrib.auth import views as auth_views
 from django.contrib.messages.views import SuccessMessageMixin
-from django.forms import BaseModelForm
+from django.forms import ModelForm
 from django.http import HttpResponse
 from django.shortcuts import resolve_url
 from django.urls import reverse_lazy
@@ -10,6 +10,7 @@ from django.views.generic import UpdateView
 
 from annotator.accounts.forms import LoginForm, ProfileForm
 from annotator.accounts.models import User
+from annotator.accounts.signed_in import user_of
 
 
 class LoginView(auth_views.LoginView):
@@ -35,9 +36,9 @@ class ProfileView(UpdateView):
     template_name = "accounts/profile.html"
 
     def get_object(self, queryset: object = None) -> User:
-        return User.objects.get(pk=self.request.user.pk)
+        return User.objects.get(pk=user_of(self.request).pk)
 
-    def form_valid(self, form: BaseModelForm) -> HttpResponse:
+    def form_valid(self, form: ModelForm) -> HttpResponse:
         messages.success(self.request, "Your profile is saved.")
         return super().form_valid(form)
 

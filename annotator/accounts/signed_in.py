@@ -1,0 +1,13 @@
+"""Who is asking, for views behind the log-in."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from annotator.accounts.models import User
+
+
+def user_of(request: HttpRequest) -> User:
+    """The signed-in user. Raises PermissionDenied for a stranger, whom the log-in middleware should have stopped."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Log in first.")
+    return request.user
