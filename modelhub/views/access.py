@@ -1,0 +1,47 @@
+"""Doors of the model hub: raters never come in, researchers look, administrators act."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+ADMINISTRATOR, RESEARCHER = "administrator", "researcher"
+
+View = Callable[..., HttpResponseBase]
+
+
+def staff_page(view: View) -> View:
+    """A page that only reads, for administrators and researchers."""
+    return never_cache(require_safe(_for_roles(view, ADMINISTRATOR, RESEARCHER)))
+
+
+def staff_form(view: View) -> View:
+    """A page with a form that both may send."""
+    return never_cache(_for_roles(view, ADMINISTRATOR, RESEARCHER))
+
+
+def administrator_form(view: View) -> View:
+    return never_cache(_for_roles(view, ADMINISTRATOR))
+
+
+def staff_action(view: View) -> View:
+    """A POST that both may send."""
+    return require_POST(_for_roles(view, ADMINISTRATOR, RESEARCHER))
+
+
+def administrator_action(view: View) -> View:
+    return require_POST(_for_roles(view, ADMINISTRATOR))
+
+
+def _for_roles(view: View, *roles: str) -> View:
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not request.user.has_role(*roles):
+            raise PermissionDenied(f"This page is for the role {' or '.join(roles)}. Ask an administrator.")
+        return view(request, *args, **kwargs)
+
+    return guarded

@@ -1,0 +1,89 @@
+"""Stored benchmark results as the rows of a table and the marks of a chart; nothing is computed here but geometry.
+
+``BenchmarkRun.results``, as the worker wrote it:
+
+``models``  in order, each {"model": public id, "name", "expected", "scored", "failed",
+            "dimensions": {key: {"n", "mean", "low", "high"}}, "overall": the same four}
+``pairs``   each {"left": public id, "right": public id, "dimensions": {key: {"n", "mean", "low", "high"}}, "overall"};
+            the difference is right minus left over the cases that both have a score for
+
+Means on the rubric's scale (0 to 5); ``mean`` is ``None`` without a score, ``low`` and ``high`` (95 %) where no interval
+can be given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelhub.charts import Estimate, IntervalChart, interval_chart
+from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+
+OVERALL = "overall"
+ROW_KEYS = (*DIMENSION_KEYS, OVERALL)
+ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean with its interval and the number of cases behind it."""
+
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def estimate(self) -> Estimate | None:
+        return None if self.mean is None else Estimate(self.mean, self.low, self.high)
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    key: str
+    name: str
+    figures: tuple[Figure | None, ...]
+    difference: Figure | None
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Six dimensions and their mean by models; ``differences`` between the first model and one other."""
+
+    models: tuple[dict[str, Any], ...]
+    rows: tuple[ResultRow, ...]
+    left: str
+    right: str
+    chart: IntervalChart | None
+
+
+def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> ResultTable | None:
+    """The table with the difference between the first model and ``right`` (a public id; default the second)."""
+    if not results or not results.get("models"):
+        return None
+    models = tuple(results["models"])
+    pair = _pair(results.get("pairs", []), models, right)
+    rows = tuple(
+        ResultRow(key, ROW_NAMES[key], tuple(figure(m, key) for m in models), figure(pair, key)) for key in ROW_KEYS
+    )
+    chart = interval_chart([(row.name, [f.estimate if f else None for f in row.figures]) for row in rows])
+    names = {m["model"]: m["name"] for m in models}
+    left_id, right_id = (pair["left"], pair["right"]) if pair else ("", "")
+    return ResultTable(models, rows, names.get(left_id, ""), names.get(right_id, ""), chart)
+
+
+def figure(part: Mapping[str, Any] | None, key: str) -> Figure | None:
+    """One figure of a model or of a pair; ``None`` where the worker stored none."""
+    if part is None:
+        return None
+    raw = part.get(OVERALL) if key == OVERALL else part.get("dimensions", {}).get(key)
+    return Figure(raw["n"], raw["mean"], raw["low"], raw["high"]) if raw else None
+
+
+def _pair(pairs: Sequence[dict[str, Any]], models: Sequence[dict[str, Any]], right: str) -> dict[str, Any] | None:
+    first = models[0]["model"]
+    with_first = [pair for pair in pairs if pair["left"] == first]
+    return next((pair for pair in with_first if pair["right"] == right), with_first[0] if with_first else None)
