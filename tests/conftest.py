@@ -23,6 +23,8 @@ from django.conf import settings  # noqa: E402
 from tests.surroundings import missing_for_marker  # noqa: E402
 
 assert str(settings.VAR_DIR) == VAR_DIR  # and from here on pytest-django finds settings to set Django up with
+# Were it inherited, xdist's workers would load the settings before this file gives each a folder of its own.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
