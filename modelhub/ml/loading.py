@@ -201,6 +201,12 @@ def load_branch(
     hidden = config.text_config.hidden_size
     if found.hidden != hidden:
         raise CheckpointError(f"{source}: the side branch is made for width {found.hidden}, the backbone has {hidden}")
+    vision = config.vision_config
+    patch_dim = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+    if found.patch_dim != patch_dim:
+        raise CheckpointError(
+            f"{source}: the side branch reads patches of {found.patch_dim}, not of {patch_dim} numbers"
+        )
     branch = SkinBranch(found)
     load_strictly(branch, state, source)
     return branch, sizes.get("bias_mode")

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from modelhub.ml.checkpoint_files import CheckpointError, hash_file, to_current_name
+from modelhub.ml.checkpoint_files import IN_PROJ, CheckpointError, hash_file, to_current_name
 from modelhub.ml.loading import LoadSpec, load
 
 
@@ -108,6 +108,7 @@ def drop(name: str) -> Callable[[dict[str, Tensor]], object]:
         ),
         ("skin_branch.safetensors", drop("experts.3.net.2.bias"), r"experts\.3\.net\.2\.bias"),
         ("skin_branch.safetensors", drop("text_bias.0.weight"), r"lacks text_bias\.0\.weight"),
+        ("skin_branch.safetensors", lambda s: s.update({IN_PROJ: torch.ones(24, 588)}), "patches of 588, not of 1176"),
         ("skin_branch.safetensors", lambda s: s.update(other=torch.ones(1)), "Unexpected.*other"),
         (
             "skin_branch.safetensors",

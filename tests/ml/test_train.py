@@ -72,6 +72,19 @@ def test_reloaded_adapter_has_the_loss_it_was_trained_to(base: Path, dataset: Pa
     assert all(torch.equal(own[name], value) for name, value in state.items())
 
 
+def test_bfloat16_trains_float32_masters(base: Path, dataset: Path, tmp_path: Path) -> None:
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(recipe="both", precision="bfloat16", epochs=8))
+    found = losses(tmp_path)
+    assert np.mean(found[-2:]) < 0.9 * np.mean(found[:2])
+    for name in ("adapter_model.safetensors", "skin_branch.safetensors"):
+        assert {value.dtype for value in load_file(result.adapter / name).values()} == {torch.float32}
+    loaded = load(LoadSpec(base, result.adapter, precision="bfloat16"))
+    assert loaded.model.qwen.lm_head.weight.dtype == torch.bfloat16
+    request = Request("a", (dataset / "images/0.png",), "Describe.")
+    (output,) = generate(loaded, [request], GenerationSettings(do_sample=False, max_new_tokens=8))
+    assert output.tokens > 0
+
+
 def test_only_the_recipe_gets_gradients(base_with_branch: Path, dataset: Path) -> None:
     for recipe in ("lora", "branch", "both"):
         loaded = load(LoadSpec(base_with_branch))
@@ -84,6 +97,7 @@ def test_only_the_recipe_gets_gradients(base_with_branch: Path, dataset: Path) -
         assert not any("visual" in name for name in lora)
 
 
+@pytest.mark.slow
 def test_killed_training_resumes_to_the_same_weights(base: Path, dataset: Path, tmp_path: Path) -> None:
     settings = quick(recipe="both", epochs=60, checkpoint_every_steps=3)
     whole = train(base=base, data=dataset, out=tmp_path / "whole", settings=settings)
