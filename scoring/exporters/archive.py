@@ -1,0 +1,230 @@
+"""A dataset version as one ZIP: data, ratings, images by right, manifest, checksums, data card."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from scoring.exporters.data_card import data_card
+from scoring.exporters.items import (
+    RELEASE,
+    Exclusion,
+    ExportError,
+    ImageEntry,
+    image_entries,
+    permitted,
+    read_image,
+)
+from scoring.exporters.messages import DEFAULT_PROMPT, check_prompt, json_line, message_record, skin_label
+from scoring.exporters.zip_stream import ZipStream
+from scoring.models import DatasetItem, DatasetVersion, Rating
+from scoring.pseudonym import pseudonym
+
+DATA_FILES = {DatasetVersion.Kind.DERMCOT: "train.jsonl", DatasetVersion.Kind.DERMBENCH: "dermbench.jsonl"}
+ExtraFile = tuple[str, bytes | Iterable[bytes]]
+
+
+@dataclass
+class ArchiveReport:
+    """What went into the archive; ``size`` in bytes, ``sha256`` of the whole file."""
+
+    records: int = 0
+    ratings: int = 0
+    images: int = 0
+    images_by_reference: int = 0
+    excluded: list[Exclusion] = field(default_factory=list)
+    files: int = 0
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass
+class _Tally:
+    """What the manifest says, gathered while the rows stream by; small however many rows there are."""
+
+    report: ArchiveReport = field(default_factory=ArchiveReport)
+    raters: set[str] = field(default_factory=set)
+    simulated: int = 0
+    adjudicated: int = 0
+    rubrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocols: set[str] = field(default_factory=set)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tones: Counter[tuple[str, str]] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+
+
+def write_archive(
+    dataset: DatasetVersion,
+    fileobj: BinaryIO,
+    *,
+    prompt: str = DEFAULT_PROMPT,
+    extra_files: Iterable[ExtraFile] = (),
+) -> ArchiveReport:
+    """Write the release of ``dataset`` to ``fileobj`` (only written to, never read or rewound).
+
+    DermCoT: ``train.jsonl`` in the reference trainer's schema. DermBench: ``dermbench.jsonl`` in
+    the published layout. Both: ``records.jsonl`` (provenance, what the content hash covers),
+    ``ratings.jsonl`` (pseudonymous, without comments), ``images.jsonl`` and ``images/`` by each
+    source's right, ``rubric.json``, ``manifest.json``, ``README.md``, ``SHA256SUMS``.
+    ``extra_files``: ``(name, bytes or pieces)``, written after the data, listed in the manifest.
+    Twice exported, the same dataset gives the same bytes. Raises :class:`ExportError` when every
+    case is blocked or a stored file is not what was frozen; nothing valid is left in ``fileobj`` then.
+    """
+    check_prompt(prompt)
+    tally = _Tally()
+    with ZipStream(fileobj) as archive:
+        archive.add(DATA_FILES[DatasetVersion.Kind(dataset.kind)], _data_lines(dataset, prompt, tally))
+        if not tally.report.records:
+            raise ExportError(f"Every case of {dataset} is blocked from export by its source.")
+        archive.add("records.jsonl", _provenance_lines(dataset))
+        archive.add("ratings.jsonl", _rating_lines(dataset, tally))
+        archive.add("images.jsonl", _image_lines(dataset, tally.report))
+        for entry in _images(dataset):
+            if entry.embedded:
+                archive.add(entry.path, read_image(entry))
+        for name, content in extra_files:
+            archive.add(name, content)
+        archive.add("rubric.json", _pretty(tally.rubrics))
+        manifest = _manifest(dataset, tally, prompt, archive.sums)
+        archive.add("manifest.json", _pretty(manifest))
+        archive.add("README.md", data_card(dataset, manifest).encode())
+        archive.add("SHA256SUMS", "".join(f"{h}  {n}\n" for n, h in sorted(archive.sums.items())).encode())
+    tally.report.files = len(archive.sums)
+    tally.report.size, tally.report.sha256 = archive.size, archive.sha256
+    return tally.report
+
+
+def reference_record(item: DatasetItem, entries: list[ImageEntry]) -> dict[str, Any]:
+    """One line of DermBench's published layout; ``category`` is unknown here, so ``null``."""
+    record = item.record
+    return {
+        "id": record["case"],
+        "source": record["source"]["name"],
+        "split": record["split"],
+        "category": None,
+        "diagnosis": record["diagnosis"],
+        "dermnet_image_path": entries[0].path if entries else None,
+        "images": [entry.path for entry in entries],
+        "cot": item.version.text,
+        "cot_sha256": record["text_sha256"],
+    }
+
+
+def rating_record(item: DatasetItem, rating: Rating) -> dict[str, Any]:
+    """One rating under the rater's pseudonym; scores 0 to 5, ``null`` where she could not judge."""
+    scores = sorted(rating.scores.all(), key=lambda score: score.dimension)
+    return {
+        "rating": str(rating.public_id),
+        "case": item.record["case"],
+        "version": item.record["version"],
+        "rater": pseudonym(item.dataset.study.public_id, rating.rater.public_id),
+        "rubric": rating.rubric.content_hash,
+        "informed": rating.informed,
+        "simulated": rating.simulated,
+        "scores": {score.dimension: score.value for score in scores},
+        "cannot_judge": {score.dimension: score.cannot_judge for score in scores if score.cannot_judge},
+    }
+
+
+def _data_lines(dataset: DatasetVersion, prompt: str, tally: _Tally) -> Iterator[bytes]:
+    for item in permitted(dataset, RELEASE, tally.report.excluded):
+        entries = image_entries(item, RELEASE)
+        _count_item(tally, item)
+        if dataset.kind == DatasetVersion.Kind.DERMCOT:
+            yield json_line(message_record(item, entries, prompt)).encode()
+        else:
+            yield json_line(reference_record(item, entries)).encode()
+
+
+def _count_item(tally: _Tally, item: DatasetItem) -> None:
+    record, source = item.record, item.version.narrative.case.source
+    tally.report.records += 1
+    tally.adjudicated += record["adjudicated"]
+    tally.policies[record["policy"]] = item.certification.policy.settings
+    tally.protocols.add(record["protocol"])
+    tally.sources[source.name] = {"licence": source.licence, "redistribute": source.redistribute}
+    tally.tones[(record["skin_tone_scale"] or "", record["skin_tone"] or "")] += 1
+    tally.languages[record["language"]] += 1
+    label = skin_label(item)
+    tally.labels["unknown" if label is None else str(label)] += 1
+
+
+def _provenance_lines(dataset: DatasetVersion) -> Iterator[bytes]:
+    for item in permitted(dataset, RELEASE, []):
+        yield json_line(item.record).encode()
+
+
+def _rating_lines(dataset: DatasetVersion, tally: _Tally) -> Iterator[bytes]:
+    for item in permitted(dataset, RELEASE, []):
+        item.dataset = dataset
+        for rating in sorted(item.certification.ratings.all(), key=lambda r: str(r.public_id)):
+            record = rating_record(item, rating)
+            tally.report.ratings += 1
+            tally.simulated += rating.simulated
+            tally.raters.add(record["rater"])
+            tally.rubrics[rating.rubric.content_hash] = rating.rubric.content
+            yield json_line(record).encode()
+
+
+def _image_lines(dataset: DatasetVersion, report: ArchiveReport) -> Iterator[bytes]:
+    for entry in _images(dataset):
+        if entry.embedded:
+            report.images += 1
+        else:
+            report.images_by_reference += 1
+        yield json_line(entry.as_dict()).encode()
+
+
+def _images(dataset: DatasetVersion) -> Iterator[ImageEntry]:
+    """Each image once, in the items' order; items of one case stand together."""
+    case, seen = "", set[str]()
+    for item in permitted(dataset, RELEASE, []):
+        if item.record["case"] != case:
+            case, seen = item.record["case"], set()
+        for entry in image_entries(item, RELEASE):
+            if entry.path not in seen:
+                seen.add(entry.path)
+                yield entry
+
+
+def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[str, str]) -> dict[str, Any]:
+    report = tally.report
+    return {
+        "dataset": str(dataset),
+        "id": str(dataset.public_id),
+        "kind": dataset.kind,
+        "number": dataset.number,
+        "content_hash": dataset.content_hash,
+        "frozen_at": dataset.created_at.isoformat(),
+        "frozen_items": dataset.item_count,
+        "study": {"id": str(dataset.study.public_id), "protocol_hashes": sorted(tally.protocols)},
+        "rubrics": sorted(tally.rubrics),
+        "policies": [{"content_hash": key, "settings": tally.policies[key]} for key in sorted(tally.policies)],
+        "prompt": prompt if dataset.kind == DatasetVersion.Kind.DERMCOT else None,
+        "counts": {
+            "records": report.records,
+            "adjudicated": tally.adjudicated,
+            "ratings": report.ratings,
+            "simulated_ratings": tally.simulated,
+            "raters": len(tally.raters),
+            "images_included": report.images,
+            "images_by_reference": report.images_by_reference,
+            "excluded": len(report.excluded),
+        },
+        "languages": dict(sorted(tally.languages.items())),
+        "skin_tones": [
+            {"scale": scale or None, "tone": tone or None, "records": count}
+            for (scale, tone), count in sorted(tally.tones.items())
+        ],
+        "skin_labels": dict(sorted(tally.labels.items())),
+        "sources": dict(sorted(tally.sources.items())),
+        "excluded": [exclusion.as_dict() for exclusion in report.excluded],
+        "files": dict(sorted(sums.items())),
+    }
+
+
+def _pretty(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
