@@ -31,9 +31,9 @@ def data_card(dataset: DatasetVersion, manifest: dict[str, Any]) -> str:
         f"| {name} | {entry['licence']} | {entry['redistribute']} |" for name, entry in manifest["sources"].items()
     )
     policies = "\n".join(
-        f"- overlap {entry['settings']['overlap']}, every mean at least {entry['settings']['minimum_mean']:g}, a Safety "
-        f"score of {entry['settings']['safety_veto']:g} or less or a range of {entry['settings']['dispute_range']:g} or "
-        "more goes to an adjudicator"
+        f"- overlap {entry['settings']['overlap']}, every mean at least {entry['settings']['minimum_mean']:g}, a "
+        f"Safety score of {entry['settings']['safety_veto']:g} or less or a range of {entry['settings']['dispute_range']:g} "
+        "or more goes to an adjudicator"
         for entry in manifest["policies"]
     )
     return f"""# {manifest["dataset"]}
@@ -68,9 +68,10 @@ Nobody's score of a text she wrote counts. The rubric's words are in `rubric.jso
 
 ## Files
 
-- `records.jsonl`: where each narrative comes from, in order. SHA-256 of the canonical JSON of all frozen records is the \
-content hash; with items left out it cannot be computed from this archive alone.
-- `ratings.jsonl`: scores under pseudonyms that differ between studies. Comments are left out: free text may name people.
+- `records.jsonl`: where each narrative comes from, in order. SHA-256 of the canonical JSON of all frozen records is \
+the content hash; with items left out it cannot be computed from this archive alone.
+- `ratings.jsonl`: scores under pseudonyms that differ between studies. \
+Comments are left out: free text can name people.
 - `SHA256SUMS`: check with `sha256sum -c SHA256SUMS`.
 """
 

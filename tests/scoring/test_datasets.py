@@ -48,7 +48,7 @@ def versions_of(dataset: DatasetVersion) -> list[NarrativeVersion]:
 
 def test_an_empty_dataset_is_refused_with_what_to_do(study, actor) -> None:
     make_queue(study, 1)
-    with pytest.raises(ValidationError, match="no training case .* has a certified narrative. Queue narratives"):
+    with pytest.raises(ValidationError, match=r"no training case .* has a certified narrative. Queue narratives"):
         freeze_dataset(kind=DERMCOT, study=study, actor=actor)
     with pytest.raises(ValidationError, match="no evaluation case"):
         freeze_dataset(kind=DERMBENCH, study=study, actor=actor)
