@@ -14,7 +14,9 @@ class LoginRequired(LoginRequiredMiddleware):
     An htmx request would put the log-in page inside a fragment, so the browser is told to go there instead.
     """
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseRedirectBase:
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseRedirectBase:
         if getattr(request, "htmx", False):
             return HttpResponseClientRedirect(resolve_url(self.get_login_url(view_func)))
         return super().handle_no_permission(request, view_func)
