@@ -19,15 +19,15 @@ from modelhub.ml.tiny_score import MEASURES, held_out_scores
 from modelhub.ml.tiny_train import ATTRIBUTE_WEIGHT, STAGES, train
 
 SIZE_LIMIT = 10_000_000  # bytes of the whole folder
-DARK_SHARE = 0.02  # the gap that correcting and retraining closes
+DARK_SHARE = 0.0  # the gap that correcting and retraining closes
 EVEN_TONES = {"light": 1 / 3, "medium": 1 / 3, "dark": 1 / 3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the tiny model; returns the exit status. One thread, so that a seed gives the same weights."""
     options = _parser().parse_args(argv)
-    if not 0 <= options.dark_share <= 1:
-        print("--dark-share must lie between 0 and 1.", file=sys.stderr)
+    if not 0 <= options.dark_share <= 0.5:
+        print("--dark-share must lie between 0 and 0.5.", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -61,7 +61,7 @@ def make_tiny(*, out: Path, seed: int, drawings: int, dark_share: float, held_ou
     Raises ValueError when the folder grows past ``SIZE_LIMIT``.
     """
     began = time.monotonic()
-    tones = {"light": 0.5 - dark_share / 2, "medium": 0.5 - dark_share / 2, "dark": dark_share}
+    tones = {"light": 0.49, "medium": 0.51 - dark_share, "dark": dark_share}
     torch.manual_seed(seed)
     tokenizer = build_tokenizer(seed)
     model = build_model(tokenizer)

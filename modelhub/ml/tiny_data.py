@@ -64,11 +64,19 @@ def _cache_file(count: int, seed: int, tones: dict[str, float], cache: Path | No
     return cache / f"drawn-{key}.npz"
 
 
-def turned(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One of the eight flips and quarter turns per picture; no attribute changes by them."""
-    turns, flips = rng.integers(0, 4, len(pixels)), rng.random(len(pixels)) < 0.5
-    rows = [np.rot90(item, turn) for item, turn in zip(pixels, turns, strict=True)]
-    return np.stack([row[:, ::-1] if flip else row for row, flip in zip(rows, flips, strict=True)])
+def turned(pixels: np.ndarray, rng: np.random.Generator, *, reach: int = 7) -> np.ndarray:
+    """Each picture flipped, turned by quarters and moved by up to ``reach`` pixels; no attribute changes by it.
+
+    Moving by up to half a patch matters: a lesion's edge may cross the patches anywhere.
+    """
+    padded = np.pad(pixels, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    side = pixels.shape[1]
+    rows = []
+    for item in padded:
+        top, left = rng.integers(0, 2 * reach + 1, 2)
+        item = np.rot90(item[top : top + side, left : left + side], int(rng.integers(0, 4)))
+        rows.append(item[:, ::-1] if rng.random() < 0.5 else item)
+    return np.stack(rows)
 
 
 def patches(pixels: np.ndarray) -> np.ndarray:

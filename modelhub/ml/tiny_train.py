@@ -35,9 +35,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("seeing", 1150, 64, 2e-3, 1.0),
-    Stage("naming", 120, 48, 8e-4, 0.5),
-    Stage("telling", 420, 20, 8e-4, 0.5),
+    Stage("seeing", 1050, 40, 2e-3, 1.0),
+    Stage("naming", 90, 40, 8e-4, 0.5),
+    Stage("telling", 330, 20, 8e-4, 0.5),
 )
 
 
