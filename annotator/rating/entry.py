@@ -1,0 +1,140 @@
+"""What a rater enters on the page: field names, parsing, and the six rows as they are shown.
+
+Fields: ``<dimension>`` is a level "0" to "5" or "x" (cannot judge), ``<dimension>_reason`` a key of
+``CANNOT_JUDGE_REASONS``, ``<dimension>_comment`` free text, ``comment`` about the whole, ``step-<n>``
+a corrected step, n from 1.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from scoring.models import Assignment
+from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_KEYS, DIMENSION_NAMES, DIMENSIONS, LEVELS, Dimension
+from scoring.services.ratings import ScoreInput
+
+CANNOT_JUDGE = "x"
+LONGEST_FIELD = 10_000
+LONGEST_ACTIVE_SECONDS = 12 * 3600
+_STEP_FIELD = re.compile(r"step-([1-9]\d{0,3})")
+_SCORE_FIELDS = frozenset(
+    {"comment"} | {f"{key}{suffix}" for key in DIMENSION_KEYS for suffix in ("", "_reason", "_comment")}
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    value: int
+    anchor: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class DimensionRow:
+    """One dimension as the page shows it; ``number`` from 1, ``reasons`` as (key, words, chosen)."""
+
+    number: int
+    dimension: Dimension
+    levels: tuple[Level, ...]
+    cannot_judge: bool
+    reasons: tuple[tuple[str, str, bool], ...]
+    comment: str
+    errors: Sequence[str]
+    is_active: bool
+
+    @property
+    def is_scored(self) -> bool:
+        return self.cannot_judge or any(level.is_chosen for level in self.levels)
+
+
+def dimension_rows(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]] | None = None) -> list[DimensionRow]:
+    """The six rows with what was entered; the first with an error, else without a score, is active."""
+    errors = errors or {}
+    waiting = [k for k in DIMENSION_KEYS if k in errors] or [k for k in DIMENSION_KEYS if not fields.get(k)]
+    active = waiting[0] if waiting else DIMENSION_KEYS[0]
+    rows = []
+    for number, dimension in enumerate(DIMENSIONS, start=1):
+        value, reason = fields.get(dimension.key, ""), fields.get(f"{dimension.key}_reason", "")
+        rows.append(
+            DimensionRow(
+                number=number,
+                dimension=dimension,
+                levels=tuple(Level(n, dimension.anchors[n], value == str(n)) for n in LEVELS),
+                cannot_judge=value == CANNOT_JUDGE,
+                reasons=tuple((key, words, key == reason) for key, words in CANNOT_JUDGE_REASONS.items()),
+                comment=fields.get(f"{dimension.key}_comment", ""),
+                errors=errors.get(dimension.key, ()),
+                is_active=dimension.key == active,
+            )
+        )
+    return rows
+
+
+def score_inputs(fields: Mapping[str, str]) -> dict[str, ScoreInput]:
+    """The scores entered; a dimension left empty is left out, so that the service names it.
+
+    Raises ``ValidationError`` keyed by dimension for something that is not a number.
+    """
+    entered: dict[str, ScoreInput] = {}
+    problems: dict[str, str] = {}
+    for key in DIMENSION_KEYS:
+        value = fields.get(key, "").strip()
+        comment = fields.get(f"{key}_comment", "").strip()
+        if value == CANNOT_JUDGE:
+            entered[key] = ScoreInput(None, cannot_judge=fields.get(f"{key}_reason", ""), comment=comment)
+        elif value:
+            try:
+                entered[key] = ScoreInput(float(value), comment=comment)
+            except ValueError:
+                problems[key] = f"{DIMENSION_NAMES[key]} takes a whole number from {LEVELS[0]} to {LEVELS[-1]}."
+    if problems:
+        raise ValidationError(problems)
+    return entered
+
+
+def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
+    """The page's own fields among what was sent, line ends normalised; the rest is dropped.
+
+    Raises ``ValidationError`` for a field that is too long.
+    """
+    kept: dict[str, str] = {}
+    for name, value in data.items():
+        if not isinstance(value, str) or not (name in _SCORE_FIELDS or _STEP_FIELD.fullmatch(name)):
+            continue
+        if len(value) > LONGEST_FIELD:
+            raise ValidationError(f"One field is longer than {LONGEST_FIELD:,} characters. Shorten it.")
+        kept[name] = value.replace("\r\n", "\n").replace("\x00", "")
+    return kept
+
+
+def corrected_steps(fields: Mapping[str, str], shown: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Steps whose text differs from ``shown`` (``step_texts``), by number from 1."""
+    before = {step["number"]: step["text"] for step in shown}
+    entered = {int(match[1]): text for name, text in fields.items() if (match := _STEP_FIELD.fullmatch(name))}
+    return {number: text for number, text in entered.items() if text.strip() != before.get(number)}
+
+
+def active_seconds(value: Any) -> int | None:
+    """Whole seconds as counted by the page, or ``None`` where it did not (no JavaScript, nonsense)."""
+    try:
+        seconds = int(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds <= LONGEST_ACTIVE_SECONDS else None
+
+
+def client_uuid(assignment: Assignment, rater: Any) -> uuid.UUID:
+    """The submission's identity on a fresh page: the same however often it is loaded or sent."""
+    return uuid.uuid5(assignment.public_id, str(rater.public_id))
+
+
+def sent_uuid(value: str | None, assignment: Assignment, rater: Any) -> uuid.UUID:
+    """The identity that the page sent; a page that sent none gets the one it was shown with."""
+    try:
+        return uuid.UUID(value or "")
+    except ValueError:
+        return client_uuid(assignment, rater)

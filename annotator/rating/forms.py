@@ -1,0 +1,33 @@
+from typing import Any
+
+from django import forms
+
+from annotator.accounts.models import LANGUAGES_READ, Qualification, User
+
+
+class StatementForm(forms.Form):
+    """What a rater states with her consent; prefilled from her profile, kept with the study."""
+
+    qualification = forms.ChoiceField(choices=[("", "Choose…"), *Qualification.choices])
+    years_experience = forms.IntegerField(label="Years of experience in dermatology", min_value=0, max_value=80)
+    country = forms.CharField(max_length=80, label="Country you work in")
+    languages = forms.MultipleChoiceField(
+        label="Languages you read",
+        choices=list(LANGUAGES_READ.items()),
+        widget=forms.CheckboxSelectMultiple,
+        help_text="You are given narratives in these languages only.",
+    )
+    conflicts = forms.CharField(
+        label="Conflicts of interest",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Write “none” if there are none.",
+    )
+
+    @classmethod
+    def from_profile(cls, user: User) -> "StatementForm":
+        names = ("qualification", "years_experience", "country", "languages", "conflicts")
+        return cls(initial={name: getattr(user, name) for name in names})
+
+    def statement(self) -> dict[str, Any]:
+        """The cleaned values as ``accept_sheet`` takes them, the qualification in words."""
+        return self.cleaned_data | {"qualification": Qualification(self.cleaned_data["qualification"]).label}

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from annotator.rating.views import assignment, draft, enrolment, mine, queue
+
+app_name = "rating"
+urlpatterns = [
+    path("", queue.next_case, name="next"),
+    path("mine/", mine.mine, name="mine"),
+    path("studies/<uuid:study>/", queue.next_in_study, name="study"),
+    path("studies/<uuid:study>/consent/", enrolment.consent, name="consent"),
+    path("studies/<uuid:study>/withdraw/", enrolment.leave, name="withdraw"),
+    path("<uuid:public_id>/", assignment.rate, name="assignment"),
+    path("<uuid:public_id>/draft/", draft.keep_draft, name="draft"),
+    path("<uuid:public_id>/lease/", draft.keep_lease, name="lease"),
+    path("<uuid:public_id>/revise/", assignment.revise, name="revise"),
+    path("<uuid:public_id>/skip/", assignment.skip, name="skip"),
+]

@@ -1,0 +1,136 @@
+// The six dimensions: which one is active, what is chosen, what is missing.
+(() => {
+  const form = document.getElementById("scores");
+  if (!form) return;
+
+  const rows = [...form.querySelectorAll("[data-dimension]")];
+  const details = new Map([...form.querySelectorAll("[data-detail]")].map((node) => [node.dataset.detail, node]));
+  const missingShown = form.querySelector("[data-missing]");
+  const nameShown = form.querySelector("[data-active-name]");
+  let sending = false;
+
+  const nameOf = (row) => row.querySelector("legend").textContent;
+  const chosen = (row) => row.querySelector("input:checked");
+  const detailOf = (row) => details.get(row.dataset.dimension);
+  const reasonOf = (row) => detailOf(row).querySelector("select");
+  const isDone = (row) => {
+    const input = chosen(row);
+    return Boolean(input) && (input.value !== "x" || reasonOf(row).value !== "");
+  };
+  const active = () => form.querySelector(".dimension.is-active") || rows[0];
+
+  const activate = (row, focus) => {
+    for (const other of rows) other.classList.toggle("is-active", other === row);
+    for (const [key, node] of details) node.classList.toggle("is-active", key === row.dataset.dimension);
+    nameShown.textContent = `${nameOf(row)} · ${rows.indexOf(row) + 1} of ${rows.length}`;
+    if (focus) row.focus({ preventScroll: true });
+  };
+
+  const draw = () => {
+    for (const row of rows) {
+      const value = chosen(row) ? chosen(row).value : "";
+      row.classList.toggle("is-scored", isDone(row));
+      detailOf(row).classList.toggle("cannot-judge", value === "x");
+      for (const anchor of detailOf(row).querySelectorAll("[data-level]")) {
+        anchor.classList.toggle("is-chosen", anchor.dataset.level === value);
+      }
+    }
+    const open = rows.filter((row) => !isDone(row));
+    form.classList.toggle("is-complete", open.length === 0);
+    if (open.length === 0) missingShown.textContent = "";
+    else if (missingShown.textContent) sayMissing(open);
+  };
+
+  const sayMissing = (open) => {
+    missingShown.textContent = `Still open: ${open.map(nameOf).join(", ")}`;
+    for (const row of open) row.classList.add("is-missing");
+  };
+
+  const advance = () => {
+    const at = rows.indexOf(active());
+    const next = at + 1 < rows.length ? rows[at + 1] : rows.find((row) => !isDone(row));
+    if (next) activate(next, true);
+  };
+
+  const choose = (value) => {
+    const row = active();
+    const input = row.querySelector(`input[value="${value}"]`);
+    input.checked = true;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    if (value === "x") reasonOf(row).focus();
+    else advance();
+  };
+
+  const move = (by) => {
+    const at = rows.indexOf(active()) + by;
+    activate(rows[Math.max(0, Math.min(rows.length - 1, at))], true);
+  };
+
+  const openComment = (details) => {
+    details.open = true;
+    details.querySelector("textarea").focus();
+  };
+
+  form.addEventListener("change", draw);
+  form.addEventListener("focusin", (event) => {
+    const row = event.target.closest("[data-dimension]");
+    if (row) activate(row, false);
+  });
+  form.addEventListener("click", (event) => {
+    const label = event.target.closest(".score-keys label, .anchors label");
+    const stepper = event.target.closest("[data-move]");
+    if (stepper) move(Number(stepper.dataset.move));
+    // On a phone one dimension is shown at a time, so a tap moves on as a digit does.
+    else if (label && !label.matches(".x-key") && matchMedia("(width < 700px)").matches) {
+      setTimeout(advance, 160);
+    }
+  });
+  for (const [key, node] of details) {
+    node.querySelector("select").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !event.target.value) return;
+      event.preventDefault();
+      activate(rows.find((row) => row.dataset.dimension === key), false);
+      advance();
+    });
+  }
+
+  form.addEventListener("submit", (event) => {
+    const open = rows.filter((row) => !isDone(row));
+    if (open.length > 0) {
+      event.preventDefault();
+      sayMissing(open);
+      activate(open[0], true);
+      if (chosen(open[0])) reasonOf(open[0]).focus();
+    } else if (sending) {
+      event.preventDefault();
+    } else {
+      sending = true;
+      form.dispatchEvent(new CustomEvent("rating:sending"));
+    }
+  });
+  window.addEventListener("pageshow", () => {
+    sending = false;
+    draw();
+  });
+
+  const fold = form.querySelector("[data-fold]");
+  const setFold = (folded) => {
+    form.classList.toggle("is-folded", folded);
+    fold.setAttribute("aria-expanded", String(!folded));
+    sessionStorage.setItem("rating:folded", folded ? "1" : "");
+  };
+  fold.hidden = false;
+  setFold(sessionStorage.getItem("rating:folded") === "1");
+  fold.addEventListener("click", () => setFold(!form.classList.contains("is-folded")));
+
+  document.addEventListener("rating:restored", draw);
+  document.addEventListener("rating:key", ({ detail }) => {
+    if (detail.score !== undefined) choose(detail.score);
+    else if (detail.move) move(detail.move);
+    else if (detail.comment === "dimension") openComment(detailOf(active()).querySelector("details"));
+    else if (detail.comment === "whole") openComment(form.querySelector("details.overall"));
+    else if (detail.submit) form.requestSubmit();
+  });
+  activate(active(), false);
+  draw();
+})();
