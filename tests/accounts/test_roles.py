@@ -110,3 +110,9 @@ def test_home_without_a_role_says_whom_to_ask(client, db):
     response = client.get("/")
 
     assert b"Ask an administrator" in response.content
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_roles_are_there_after_a_test_that_empties_the_tables(time):
+    assert person("someone", "researcher").is_researcher
