@@ -23,7 +23,7 @@ def load_or_create(var_dir: Path) -> dict[str, str]:
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # ratings and images lie here too
     fresh = {"secret_key": secrets.token_urlsafe(64), "valkey_password": secrets.token_urlsafe(32)}
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".secrets-")  # mkstemp makes it 0600
     try:

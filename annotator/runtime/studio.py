@@ -20,7 +20,7 @@ WEB_START_TIMEOUT_S = 60.0
 @contextlib.contextmanager
 def only_studio(var_dir: Path) -> Iterator[None]:
     """Holds the folder's lock. Raises RuntimeError when another studio runs on the same data."""
-    var_dir.mkdir(parents=True, exist_ok=True)
+    var_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (var_dir / "studio.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

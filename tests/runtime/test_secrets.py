@@ -20,9 +20,10 @@ def test_second_start_finds_the_same(tmp_path):
 
 
 def test_only_the_owner_may_read_them(tmp_path):
-    secrets.load_or_create(tmp_path)
+    secrets.load_or_create(tmp_path / "var")
 
-    assert stat.S_IMODE((tmp_path / secrets.FILE_NAME).stat().st_mode) == 0o600
+    paths = (tmp_path / "var", tmp_path / "var" / secrets.FILE_NAME)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o600]
 
 
 def test_starts_at_the_same_time_agree(tmp_path):
