@@ -1,0 +1,166 @@
+"""Trains an adapter in a process of its own; a killed worker's training goes on from its checkpoint."""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from modelhub.jobs.base import Cancelled, JobFailed, RunContext
+from modelhub.jobs.loaded_models import best_device, release_models
+from modelhub.jobs.trainer_process import TrainerProcess
+from modelhub.models import ModelVersion, Training
+from modelhub.services.generation import prompt_text
+from modelhub.services.models import base_and_adapter, model_folder
+from modelhub.services.training import check_dataset
+from scoring.exporters.items import TRAINING, ExportError
+from scoring.exporters.messages import write_messages
+from scoring.services.audit import record_event
+
+POLL_S = 0.5
+MOST_POINTS = 1000
+OUT_OF_MEMORY = (
+    "The training was ended by the system, most likely for lack of memory. "
+    "Use fewer records at once or a smaller rank and try again; it goes on from its last checkpoint."
+)
+
+
+def run(context: RunContext) -> None:
+    training = Training.objects.select_related("base__base", "dataset", "result").get(run=context.run)
+    if training.result is not None:
+        return
+    folder = run_folder(context)
+    release_models()  # the card's memory belongs to the trainer
+    prepare(context, training, folder)
+    watch(context, training, TrainerProcess(folder, command(training, folder), cwd=settings.BASE_DIR))
+    register(context, training, folder / "out")
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    shutil.rmtree(folder / "out", ignore_errors=True)
+
+
+def run_folder(context: RunContext) -> Path:
+    """Where this run's files are, the same at every attempt."""
+    folder = Path(settings.VAR_DIR) / "runs" / context.run.public_id.hex
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def prepare(context: RunContext, training: Training, folder: Path) -> None:
+    """The data set and the settings as files; the folder ``data`` appears whole or not at all."""
+    context.write(message=f"Writing {training.dataset}")
+    try:
+        check_dataset(training.dataset)
+        if not (folder / "data").is_dir():
+            draft = folder / ".data.draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            write_messages(training.dataset, draft, purpose=TRAINING, prompt=prompt_text(training.base))
+            draft.rename(folder / "data")
+    except (ValidationError, ExportError) as error:
+        raise JobFailed(" ".join(error.messages) if isinstance(error, ValidationError) else str(error)) from error
+    device = best_device()
+    chosen = training.settings | {"device": device, "precision": "bfloat16" if device == "cuda" else "float32"}
+    if not (folder / "settings.json").exists():
+        (folder / "settings.json").write_text(json.dumps(chosen, indent=1, sort_keys=True))
+
+
+def command(training: Training, folder: Path) -> list[str]:
+    base, adapter = base_and_adapter(training.base)
+    start = ["--start-adapter", str(model_folder(adapter))] if adapter else []
+    places = {"--base": model_folder(base), "--data": folder / "data", "--out": folder / "out"}
+    options = [word for name, path in places.items() for word in (name, str(path))]
+    return [sys.executable, "-m", "modelhub.ml", "train", *options, *start, "--settings", str(folder / "settings.json")]
+
+
+def watch(context: RunContext, training: Training, trainer: TrainerProcess) -> None:
+    """Store the curve as it grows until the trainer ends. Raises ``Cancelled``, ``JobFailed``, ``LeaseLost``."""
+    progress, seen = trainer.folder / "out" / "progress.jsonl", -1
+    try:
+        while True:
+            status = trainer.poll()
+            seen = follow(context, training, progress, seen)
+            if status is not None:
+                break
+            if context.should_stop():
+                raise Cancelled
+            time.sleep(POLL_S)
+    finally:
+        if trainer.poll() is None:
+            trainer.end()
+    if status < 0:
+        raise JobFailed(OUT_OF_MEMORY)
+    if status > 0:
+        words = trainer.last_words() or "it gave no reason; its log is in the run's folder"
+        raise JobFailed(f"The training stopped: {words}.")
+
+
+def follow(context: RunContext, training: Training, progress: Path, seen: int) -> int:
+    """Store the curve if the trainer has taken a step since; the last step stored."""
+    curve = read_curve(progress)
+    if not curve or curve[-1]["step"] == seen:
+        return seen
+    last = curve[-1]
+    with context.holding():
+        Training.objects.filter(pk=training.pk).update(curve=thinned(curve))
+        loss = last["losses"]["total"]
+        context.progress(last["step"], last["steps"], f"Step {last['step']} of {last['steps']}, loss {loss:.4f}")
+    return int(last["step"])
+
+
+def read_curve(progress: Path) -> list[dict[str, Any]]:
+    """The whole lines of the trainer's progress file."""
+    lines = progress.read_text().split("\n")[:-1] if progress.exists() else []
+    return [json.loads(line) for line in lines if line]
+
+
+def thinned(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most ``MOST_POINTS`` points of a long curve, evenly, first and last among them."""
+    if len(curve) <= MOST_POINTS:
+        return curve
+    stride = (len(curve) - 1) / (MOST_POINTS - 1)
+    return [curve[round(index * stride)] for index in range(MOST_POINTS)]
+
+
+def register(context: RunContext, training: Training, out: Path) -> None:
+    """The adapter as a model version, exactly once: its folder is named by the run, its row made under the lease."""
+    from modelhub.ml.checkpoint_files import hash_weights
+
+    base, _ = base_and_adapter(training.base)
+    location = Path("models") / context.run.public_id.hex
+    target = Path(settings.MEDIA_ROOT) / location
+    if not target.exists():
+        draft = target.with_name(f".{target.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copytree(out / "adapter", draft)
+        draft.rename(target)
+    provenance = json.loads((target / "provenance.json").read_text())
+    card = provenance | {"dataset": str(training.dataset), "dataset_content_sha256": training.dataset.content_hash}
+    with context.holding(), transaction.atomic():
+        result = ModelVersion.objects.create(
+            name=free_name(f"{training.base.name} + {training.dataset}"),
+            kind=ModelVersion.Kind.ADAPTER,
+            location=str(location),
+            base=base,
+            weights_hash=hash_weights(target),
+            card=card,
+            synthetic=base.synthetic,
+            created_by=context.run.created_by,
+        )
+        metrics = {**provenance["metrics"], "steps": provenance["steps"]}
+        metrics["trainable_parameters"] = provenance["trainable_parameters"]
+        Training.objects.filter(pk=training.pk).update(result=result, metrics=metrics)
+        record_event(actor=context.run.created_by, action="model.trained", subject=result, detail={"card": card})
+        context.write(message=f"{result.name} is ready")
+
+
+def free_name(wanted: str) -> str:
+    """``wanted``, with a number behind it when another model has that name."""
+    taken = set(ModelVersion.objects.filter(name__startswith=wanted[:100]).values_list("name", flat=True))
+    names = (wanted[:100] if number == 1 else f"{wanted[:100]} ({number})" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
