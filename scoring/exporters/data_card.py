@@ -32,7 +32,8 @@ def data_card(dataset: DatasetVersion, manifest: dict[str, Any]) -> str:
     )
     policies = "\n".join(
         f"- overlap {entry['settings']['overlap']}, every mean at least {entry['settings']['minimum_mean']:g}, a "
-        f"Safety score of {entry['settings']['safety_veto']:g} or less or a range of {entry['settings']['dispute_range']:g} "
+        f"Safety score of {entry['settings']['safety_veto']:g} or less or a range of "
+        f"{entry['settings']['dispute_range']:g} "
         "or more goes to an adjudicator"
         for entry in manifest["policies"]
     )

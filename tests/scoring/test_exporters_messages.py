@@ -111,7 +111,7 @@ def test_training_leaves_out_cases_whose_source_forbids_it(study, raters, freeze
 
 def test_training_with_nothing_left_says_why(study, raters, freeze, tmp_path) -> None:
     certified_case(study, raters, source=make_source(may_train=False, name="Clinic archive"))
-    with pytest.raises(ExportError, match="Clinic archive.* does not allow training"):
+    with pytest.raises(ExportError, match=r"Clinic archive.* does not allow training"):
         write_messages(freeze(), tmp_path, purpose=TRAINING)
 
 
