@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from scoring.models import Assignment, CaseFlag, Enrolment, NarrativeVersion, RatingDraft, Skip, Study
+from scoring.models.assignment import AssignmentQuerySet
 from scoring.services.audit import record_event
 
 CLAIM_TRIES = 20
@@ -98,22 +99,35 @@ def _held(study: Study, rater: Any) -> Assignment | None:
 
 
 @transaction.atomic
+def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Assignment:
+    """A slot of this very version, for a rater who was asked for it.
+
+    Raises ``ValidationError`` when none of its slots is free for her.
+    """
+    claimed = _take(_free_slots(study, rater).filter(version=version), study, rater)
+    if claimed is None:
+        raise ValidationError("No slot of this narrative is free for this rater.")
+    return claimed
+
+
+@transaction.atomic
 def _claim_one(study: Study, rater: Any, languages: list[str]) -> Assignment | None:
     """The claimed slot, or ``None`` when nothing is left for her. Raises ``SlotTaken``."""
+    return _take(_free_slots(study, rater).filter(version__narrative__language__in=languages), study, rater)
+
+
+def _free_slots(study: Study, rater: Any) -> AssignmentQuerySet:
+    live = Assignment.objects.claimable(timezone.now()).filter(study=study, purpose=Assignment.Purpose.LIVE)
+    return live.for_rater(rater.pk).order_by("-priority", "order_key", "pk")
+
+
+def _take(free: AssignmentQuerySet, study: Study, rater: Any) -> Assignment | None:
     now = timezone.now()
-    free = (
-        Assignment.objects.claimable(now)
-        .for_rater(rater.pk)
-        .filter(study=study, purpose=Assignment.Purpose.LIVE)
-        .filter(version__narrative__language__in=languages)
-        .order_by("-priority", "order_key", "pk")
-    )
     if connection.features.has_select_for_update_skip_locked:
         free = free.select_for_update(skip_locked=True, of=("self",))
     candidate = free.first()
     if candidate is None:
         return None
-    previous = candidate.rater_id
     changed = (
         Assignment.objects.filter(pk=candidate.pk)
         .claimable(now)
@@ -126,9 +140,9 @@ def _claim_one(study: Study, rater: Any, languages: list[str]) -> Assignment | N
     )
     if changed != 1:
         raise SlotTaken
-    if previous is not None and previous != rater.pk:
+    if candidate.rater_id not in {None, rater.pk}:
         RatingDraft.objects.filter(assignment=candidate).delete()
-        record_event(actor=None, action="assignment.reclaimed", subject=candidate, detail={"from": previous})
+        record_event(actor=None, action="assignment.reclaimed", subject=candidate, detail={"from": candidate.rater_id})
     candidate.refresh_from_db()
     return candidate
 
