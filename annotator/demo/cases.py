@@ -1,0 +1,81 @@
+"""The demo's cases: drawings with a known truth, each marked *synthetic* in the picture."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from scoring.services.cases import create_case
+
+from modelhub.models import SyntheticTruth
+from scoring.models import Case, Source, Split
+
+SKIN_TONE_SCALE = "three-level"
+TONES = {
+    Split.TRAINING: ("dark", "light", "dark", "medium", "dark"),
+    Split.EVALUATION: ("dark", "light", "medium"),
+}
+SITES = ("forearm", "back", "thigh", "shoulder", "calf", "abdomen")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many drawings the demo holds, by split."""
+
+    training: int = 110
+    evaluation: int = 40
+
+
+def create_source() -> Source:
+    return Source.objects.create(
+        name="Drawn lesions (synthetic)",
+        licence="Apache-2.0, drawn by this software",
+        basis="Drawings of invented lesions; no person is shown.",
+        redistribute=Source.Redistribute.EMBED,
+        may_train=True,
+        may_leave_site=True,
+    )
+
+
+def create_cases(*, source: Source, size: Size, seed: int, tick: Callable[[], Any]) -> list[Case]:
+    """Draw and store the cases; the truth goes to its own table, which only its evaluator reads."""
+    import numpy as np
+
+    from modelhub.ml.synthetic.lesion import sample
+
+    rng = np.random.default_rng(seed)
+    cases = []
+    for split, count in ((Split.TRAINING, size.training), (Split.EVALUATION, size.evaluation)):
+        for number in range(count):
+            tones = TONES[split]
+            lesion = sample(rng, skin_tone=tones[number % len(tones)])
+            drawing_seed = int(rng.integers(2**31))
+            cases.append(_create_one(source, split, f"{split}-{number:04}", lesion, drawing_seed))
+            tick()
+    return cases
+
+
+@transaction.atomic
+def _create_one(source: Source, split: str, key: str, lesion: Any, seed: int) -> Case:
+    from modelhub.ml.synthetic.drawing import draw
+    from modelhub.ml.synthetic.lesion import diagnosis
+
+    buffer = io.BytesIO()
+    draw(lesion, seed).save(buffer, "PNG")
+    case = create_case(
+        source=source,
+        source_key=key,
+        group_key=key,
+        split=split,
+        diagnosis=diagnosis(lesion),
+        basis=Case.Basis.DATASET_LABEL,
+        images=[buffer.getvalue()],
+        age=20 + seed % 60,
+        sex=(Case.Sex.FEMALE, Case.Sex.MALE)[seed % 2],
+        body_site=SITES[seed % len(SITES)],
+        skin_tone=lesion.skin_tone,
+        skin_tone_scale=SKIN_TONE_SCALE,
+    )
+    SyntheticTruth.objects.create(case=case, lesion=lesion.as_dict())
+    return case
