@@ -1,0 +1,118 @@
+"""Asking for a DermBench run: which models write about the held-out cases, and who scores them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from modelhub.evaluators import PROVIDERS
+from modelhub.models import BenchmarkEntry, BenchmarkRun, Generation, ModelVersion, PromptVersion, Run
+from modelhub.services.evaluations import evaluator_version
+from modelhub.services.generation import prompt_text, prompt_version
+from modelhub.services.model_settings import generation_settings
+from modelhub.services.runs import create_run
+from scoring.digest import content_hash
+from scoring.models import Case, DatasetVersion
+
+MOST_MODELS = 14
+MOST_NAMED = 20
+
+
+@transaction.atomic
+def request_benchmark(
+    *,
+    dataset: DatasetVersion,
+    models: Sequence[ModelVersion],
+    evaluator: str = "synthetic_truth",
+    settings: Mapping[str, Any] | None = None,
+    actor: Any,
+) -> Run:
+    """Queue a run: each model writes about each held-out case, ``evaluator`` (a provider's key) scores the candidates.
+
+    The candidates are not queued for rating. Raises ``ValidationError`` for a dataset that is not DermBench, no model
+    or one twice, models of different prompts, cases that cannot be written about or scored (by name), a bad setting.
+    """
+    chosen = list(models)
+    cases = benchmark_cases(dataset)
+    _check(dataset, chosen, evaluator, cases)
+    complete = generation_settings(chosen[0], settings)
+    prompt = prompt_version(text=prompt_text(chosen[0]))
+    run = create_run(
+        kind=Run.Kind.BENCHMARK,
+        title=f"{dataset}: {', '.join(model.name for model in chosen)}",
+        plan={
+            "dataset": str(dataset.public_id),
+            "models": [str(model.public_id) for model in chosen],
+            "settings": complete,
+        },
+        actor=actor,
+        total=2 * len(cases) * len(chosen),  # to write and to score
+    )
+    _make_rows(run, dataset, chosen, cases, prompt, evaluator, complete)
+    return run
+
+
+def benchmark_cases(dataset: DatasetVersion) -> list[Case]:
+    """The held-out cases, each once, in the dataset's order."""
+    items = dataset.items.select_related("version__narrative__case").order_by("position")
+    return list({item.version.narrative.case_id: item.version.narrative.case for item in items}.values())
+
+
+def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: str, cases: list[Case]) -> None:
+    if dataset.kind != DatasetVersion.Kind.DERMBENCH:
+        raise ValidationError(f"{dataset} holds training cases. Choose a version of DermBench.")
+    if not 1 <= len(models) <= MOST_MODELS:
+        raise ValidationError(f"Choose one to {MOST_MODELS} models.")
+    if len({model.pk for model in models}) != len(models):
+        raise ValidationError("A model is chosen twice. Choose different models.")
+    if len({prompt_text(model) for model in models}) != 1:
+        raise ValidationError(
+            "These models are asked with different words and cannot be compared. Benchmark them apart."
+        )
+    if evaluator not in PROVIDERS:
+        raise ValidationError(f"There is no evaluator “{evaluator}”. Known are {', '.join(sorted(PROVIDERS))}.")
+    scorer = PROVIDERS[evaluator]()
+    refused = [(case.code, reason) for case in cases if (reason := scorer.refusal(case))]
+    refused += [(case.code, "it has no image") for case in cases if not case.images.exists()]
+    if refused:
+        named = "; ".join(f"case {code}: {reason}" for code, reason in refused[:MOST_NAMED])
+        more = f"; and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
+        raise ValidationError(f"{scorer.name} cannot score {dataset}: {named}{more}.")
+
+
+def _make_rows(
+    run: Run,
+    dataset: DatasetVersion,
+    models: list[ModelVersion],
+    cases: list[Case],
+    prompt: PromptVersion,
+    evaluator: str,
+    settings: dict[str, Any],
+) -> None:
+    scorer = evaluator_version(evaluator)
+    benchmark = BenchmarkRun.objects.create(
+        run=run,
+        dataset=dataset,
+        prompt=prompt,
+        evaluator=scorer,
+        manifest={
+            "dataset": dataset.content_hash,
+            "models": [{"name": model.name, "weights": model.weights_hash} for model in models],
+            "prompt": prompt.content_hash,
+            "decoding": settings,
+            "decoding_hash": content_hash(settings),
+            "evaluator": scorer.identity_hash,
+            "rubric": scorer.rubric.content_hash,
+        },
+    )
+    benchmark.candidates.set(models)
+    Generation.objects.bulk_create(
+        Generation(run=run, case=case, model=model, prompt=prompt) for model in models for case in cases
+    )
+    rows = {(row.case_id, row.model_id): row for row in Generation.objects.filter(run=run)}
+    BenchmarkEntry.objects.bulk_create(
+        BenchmarkEntry(benchmark=benchmark, case=case, model=model, generation=rows[case.pk, model.pk])
+        for model in models
+        for case in cases
+    )
