@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ROW_PX = 44
+ROW_PX = 40
 SERIES_GAP_PX = 13
 SHAPES = ("circle", "square", "diamond", "triangle")
 COLOURS = 4
@@ -36,7 +36,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Interval:
-    """One series in one row: centre and both ends in per cent, ``y`` in pixels."""
+    """One series in one row: centre and both ends in per cent, ``y`` in pixels from the row's top."""
 
     series: int
     colour: int
@@ -50,17 +50,16 @@ class Interval:
 @dataclass(frozen=True)
 class IntervalRow:
     label: str
-    y: int
     marks: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
 class IntervalChart:
-    """Dots with their intervals: rows of labels, a shared scale. ``starts_at_zero`` is said in the caption."""
+    """Dots with their intervals: rows ``row_px`` high on a shared scale; a caption says where it starts."""
 
     rows: tuple[IntervalRow, ...]
     ticks: tuple[Tick, ...]
-    height: int
+    row_px: int
     starts_at_zero: bool
 
 
@@ -149,15 +148,12 @@ def interval_chart(
     scale, step = nice_scale(ends, lowest=lowest, highest=highest)
     series = max(len(estimates) for _, estimates in rows)
     row_px = max(ROW_PX, SERIES_GAP_PX * (series + 1))
-    drawn = tuple(
-        IntervalRow(label, index * row_px + row_px // 2, _marks(scale, estimates, index * row_px, row_px))
-        for index, (label, estimates) in enumerate(rows)
-    )
-    return IntervalChart(drawn, ticks(scale, step), len(rows) * row_px, scale.low == 0)
+    drawn = tuple(IntervalRow(label, _marks(scale, estimates, row_px)) for label, estimates in rows)
+    return IntervalChart(drawn, ticks(scale, step), row_px, scale.low == 0)
 
 
-def _marks(scale: Scale, estimates: Sequence[Estimate | None], top: int, row_px: int) -> tuple[Interval, ...]:
-    first = top + row_px // 2 - SERIES_GAP_PX * (len(estimates) - 1) // 2
+def _marks(scale: Scale, estimates: Sequence[Estimate | None], row_px: int) -> tuple[Interval, ...]:
+    first = row_px // 2 - SERIES_GAP_PX * (len(estimates) - 1) // 2
     marks = []
     for number, estimate in enumerate(estimates):
         if estimate is None:

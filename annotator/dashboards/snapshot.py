@@ -1,13 +1,14 @@
-"""What the dashboard reads: the snapshot named ``dashboard``, as a worker stored it.
+"""What the dashboard reads: the snapshot that ``modelhub.services.statistics`` stores.
 
 Its content, every key always present, counts as whole numbers, unknown means as ``None``:
 
-``waiting``  {"ratings": open slots, "adjudications": versions, "flags": open case flags}
+``waiting``  {"ratings": free slots, "adjudications": versions, "revisions": versions, "flags": open case flags}
 ``certified``  {"dermcot": versions of training cases, "dermbench": versions of evaluation cases}
 ``ratings_per_day``  the last days in order, each {"day": "2026-11-23", "count": 3, "simulated": 1}; simulated is a part
-``dimensions``  the six in order, each {"key", "n", "mean"} over current live ratings
-``rubric``  number of the rubric version of those ratings, ``None`` without any
-``funnel``  {"total": n, "states": [{"key", "label", "count"}]}; every version is in exactly one state, so they add up
+``dimensions``  the six in order, each {"key", "n", "mean"} over current live ratings under the newest rubric
+``rubric``  number of that rubric version, ``None`` without a rating
+``funnel``  {"total": n, "states": [{"key", "label", "count"}]}; every version but DermBench candidates is in exactly
+one state, so they add up
 ``tones``  certified versions, each {"scale", "tone", "count"}; both words empty where the tone is unknown
 """
 
@@ -16,8 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from modelhub.models import Snapshot
-
-NAME = "dashboard"
+from modelhub.services.statistics import NAME
 
 
 @dataclass(frozen=True)

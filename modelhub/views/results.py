@@ -3,19 +3,22 @@
 ``BenchmarkRun.results``, as the worker wrote it:
 
 ``models``  in order, each {"model": public id, "name", "expected", "scored", "failed",
-            "dimensions": {key: {"n", "mean", "low", "high"}}, "overall": the same four}
-``pairs``   each {"left": public id, "right": public id, "dimensions": {key: {"n", "mean", "low", "high"}}, "overall"};
+            "dimensions": {key: {"n", "mean", "low", "high", "reason"}}, "overall": the same}
+``pairs``   each {"left": public id, "right": public id, "dimensions": as above, "overall"};
             the difference is right minus left over the cases that both have a score for
 
-Means on the rubric's scale (0 to 5); ``mean`` is ``None`` without a score, ``low`` and ``high`` (95 %) where no interval
-can be given.
+Means on the rubric's scale (0 to 5); ``mean`` is ``None`` without a score, ``low`` and ``high`` (95 %) where no
+interval can be given.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, Q, QuerySet
+
 from modelhub.charts import Estimate, IntervalChart, interval_chart
+from modelhub.models import BenchmarkEntry, BenchmarkRun
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 OVERALL = "overall"
@@ -25,12 +28,13 @@ ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six"}
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean with its interval and the number of cases behind it."""
+    """A mean with its interval and the number of cases behind it; ``reason`` says why there is no interval."""
 
     n: int
     mean: float | None
     low: float | None
     high: float | None
+    reason: str = ""
 
     @property
     def estimate(self) -> Estimate | None:
@@ -59,6 +63,19 @@ class ResultTable:
     right: str
     chart: IntervalChart | None
 
+    @property
+    def names(self) -> list[str]:
+        return [model["name"] for model in self.models]
+
+
+def benchmark_runs() -> QuerySet[BenchmarkRun]:
+    """Runs with their tallies: scored + failed + pending = expected."""
+    states = {
+        state: Count("entries", filter=Q(entries__state=state), distinct=True) for state in BenchmarkEntry.State.values
+    }
+    related = BenchmarkRun.objects.select_related("run", "dataset", "evaluator__rubric", "prompt")
+    return related.prefetch_related("candidates").annotate(expected=Count("entries", distinct=True), **states)
+
 
 def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> ResultTable | None:
     """The table with the difference between the first model and ``right`` (a public id; default the second)."""
@@ -80,7 +97,7 @@ def figure(part: Mapping[str, Any] | None, key: str) -> Figure | None:
     if part is None:
         return None
     raw = part.get(OVERALL) if key == OVERALL else part.get("dimensions", {}).get(key)
-    return Figure(raw["n"], raw["mean"], raw["low"], raw["high"]) if raw else None
+    return Figure(**raw) if raw else None
 
 
 def _pair(pairs: Sequence[dict[str, Any]], models: Sequence[dict[str, Any]], right: str) -> dict[str, Any] | None:

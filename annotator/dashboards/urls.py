@@ -1,0 +1,5 @@
+from django.urls import path
+
+from annotator.dashboards.views import dashboard
+
+urlpatterns = [path("", dashboard, name="dashboard")]

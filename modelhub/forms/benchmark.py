@@ -1,0 +1,61 @@
+"""What a DermBench run compares, and by whom it is judged."""
+
+from typing import Any
+
+from django import forms
+
+from modelhub.evaluators import PROVIDERS
+from modelhub.forms.settings_fields import field_for, given
+from modelhub.models import ModelVersion
+from modelhub.services.model_settings import GENERATION_RULES, generation_settings
+from scoring.models import DatasetVersion
+
+SHOWN = ("max_new_tokens", "seed", "batch_size")
+
+
+class BenchmarkForm(forms.Form):
+    dataset = forms.ModelChoiceField(
+        DatasetVersion.objects.none(), to_field_name="public_id", empty_label=None, label="DermBench version"
+    )
+    models = forms.ModelMultipleChoiceField(
+        ModelVersion.objects.none(),
+        to_field_name="public_id",
+        label="Models",
+        help_text="Two or more. Differences are against the first registered of them.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    evaluator = forms.ChoiceField(
+        choices=[(key, provider.name) for key, provider in PROVIDERS.items()], label="Evaluator"
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = {
+            "dataset": DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMBENCH).order_by("-number"),
+            "models": ModelVersion.objects.order_by("created_at"),
+        }
+        for name, queryset in rows.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = queryset
+        defaults = generation_settings(rows["models"].first() or ModelVersion())
+        labels = {"max_new_tokens": "Longest text, tokens", "seed": "Seed", "batch_size": "Cases at once"}
+        for name in SHOWN:
+            self.fields[name] = field_for(
+                GENERATION_RULES[name], label=labels[name], help_text="", default=defaults[name]
+            )
+
+    def main(self) -> list[forms.BoundField]:
+        return [self["dataset"], self["evaluator"], self["models"]]
+
+    def decoding(self) -> list[forms.BoundField]:
+        return [self[name] for name in SHOWN]
+
+    def clean_models(self) -> list[ModelVersion]:
+        models = list(self.cleaned_data["models"])
+        if len(models) < 2:
+            raise forms.ValidationError("Choose at least two models: a benchmark compares.")
+        return models
+
+    def settings(self) -> dict[str, Any]:
+        return given(self.cleaned_data, {name: GENERATION_RULES[name] for name in SHOWN})

@@ -1,0 +1,18 @@
+"""Freezing a dataset version."""
+
+from typing import Any
+
+from django import forms
+
+from scoring.models import DatasetVersion, Study
+
+
+class FreezeForm(forms.Form):
+    kind = forms.ChoiceField(choices=DatasetVersion.Kind.choices, widget=forms.HiddenInput)
+    study = forms.ModelChoiceField(Study.objects.none(), to_field_name="public_id", empty_label=None, label="Study")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["study"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")

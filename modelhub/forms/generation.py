@@ -1,0 +1,130 @@
+"""Choosing cases, a model and how it writes."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import Exists, OuterRef, QuerySet
+
+from modelhub.forms.settings_fields import field_for, given
+from modelhub.models import Generation, ModelVersion
+from modelhub.services.generation import MOST_CASES
+from modelhub.services.model_settings import GENERATION_RULES, generation_settings
+from scoring.models import Case, CaseImage, Source, Split, Study
+
+SETTING_LABELS = {
+    "do_sample": ("Sampling", "No: the likeliest word each time, the same text every time."),
+    "temperature": ("Temperature", "Only with sampling; lower is more cautious."),
+    "top_p": ("Top p", "Only with sampling; share of the probability that is drawn from."),
+    "repetition_penalty": ("Repetition penalty", "1 is none."),
+    "max_new_tokens": ("Longest text, tokens", "A text that is cut off is marked as truncated."),
+    "seed": ("Seed", "The same seed and settings give the same texts."),
+    "batch_size": ("Cases at once", "Fewer need less memory."),
+    "bias_mode": ("Language bias of the side branch", "For models that carry one."),
+}
+SEPARATOR = "|"
+UNKNOWN_TONE = "unknown"
+
+
+class GenerationForm(forms.Form):
+    """Sent by GET: the same address shows the same plan again."""
+
+    model = forms.ModelChoiceField(
+        ModelVersion.objects.none(), label="Model version", to_field_name="public_id", empty_label=None
+    )
+    split = forms.ChoiceField(choices=[("", "Both splits"), *Split.choices], required=False, label="Split")
+    source = forms.ModelChoiceField(
+        Source.objects.none(), required=False, to_field_name="public_id", empty_label="Every source", label="Source"
+    )
+    tone = forms.ChoiceField(required=False, label="Skin tone")
+    number = forms.IntegerField(
+        min_value=1, max_value=MOST_CASES, required=False, label="At most", help_text="Empty: every case that fits."
+    )
+    unwritten = forms.BooleanField(
+        required=False, label="Only cases without a narrative by this model", label_suffix="", initial=True
+    )
+    with_image = forms.BooleanField(
+        required=False, label="Leave out cases without an image", label_suffix="", initial=True
+    )
+    study = forms.ModelChoiceField(
+        Study.objects.none(),
+        required=False,
+        to_field_name="public_id",
+        empty_label="No study: do not queue for rating",
+        label="Queue for rating in",
+        help_text="Each narrative is put before the study's raters as soon as it is written.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        models = ModelVersion.objects.order_by("-created_at")
+        self._choose("model", models)
+        self._choose("source", Source.objects.order_by("name"))
+        self._choose("study", Study.objects.filter(state__in=["running", "paused"]).order_by("-created_at"))
+        tone = self.fields["tone"]
+        assert isinstance(tone, forms.ChoiceField)
+        tone.choices = [("", "Every skin tone"), *tone_choices()]
+        self._add_settings(self._asked_for(models) or models.first())
+
+    def _choose(self, name: str, rows: QuerySet[Any]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = rows
+
+    def _asked_for(self, models: QuerySet[ModelVersion]) -> ModelVersion | None:
+        """The model whose defaults the placeholders show."""
+        try:
+            return models.filter(public_id=self.data.get("model") or self.initial.get("model")).first()
+        except (TypeError, ValueError, forms.ValidationError):
+            return None
+
+    def _add_settings(self, model: ModelVersion | None) -> None:
+        defaults = generation_settings(model or ModelVersion())
+        for name, rule in GENERATION_RULES.items():
+            label, help_text = SETTING_LABELS[name]
+            self.fields[name] = field_for(rule, label=label, help_text=help_text, default=defaults[name])
+
+    def selection(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name not in GENERATION_RULES]
+
+    def decoding(self) -> list[forms.BoundField]:
+        return [self[name] for name in GENERATION_RULES]
+
+    def settings(self) -> dict[str, Any]:
+        return given(self.cleaned_data, GENERATION_RULES)
+
+    def cases(self) -> QuerySet[Case]:
+        """The cases that fit, oldest first up to the number asked for. Valid forms only."""
+        chosen = self.cleaned_data
+        cases = Case.objects.all()
+        if chosen["split"]:
+            cases = cases.filter(group__split=chosen["split"])
+        if chosen["source"]:
+            cases = cases.filter(source=chosen["source"])
+        cases = of_tone(cases, chosen["tone"])
+        if chosen["unwritten"]:
+            written = Generation.objects.filter(case=OuterRef("pk"), model=chosen["model"], state=Generation.State.DONE)
+            cases = cases.exclude(Exists(written))
+        if chosen["with_image"]:
+            cases = cases.filter(Exists(CaseImage.objects.filter(case=OuterRef("pk"))))
+        if chosen["number"]:
+            cases = Case.objects.filter(pk__in=cases.order_by("pk").values("pk")[: chosen["number"]])
+        return cases
+
+
+def tone_choices() -> list[tuple[str, str]]:
+    """Every tone that a case has, named with its scale."""
+    pairs = Case.objects.order_by("skin_tone_scale", "skin_tone").values_list("skin_tone_scale", "skin_tone").distinct()
+    return [
+        (f"{scale}{SEPARATOR}{tone}", f"{tone} ({scale})") if tone else (UNKNOWN_TONE, "not recorded")
+        for scale, tone in pairs
+    ]
+
+
+def of_tone(cases: QuerySet[Case], choice: str) -> QuerySet[Case]:
+    """Cases of a tone as :func:`tone_choices` names it; all of them for an empty choice."""
+    if not choice:
+        return cases
+    if choice == UNKNOWN_TONE:
+        return cases.filter(skin_tone="")
+    scale, _, tone = choice.partition(SEPARATOR)
+    return cases.filter(skin_tone_scale=scale, skin_tone=tone)

@@ -1,0 +1,56 @@
+"""How an adapter is trained."""
+
+from typing import Any
+
+from django import forms
+
+from modelhub.forms.settings_fields import field_for, given
+from modelhub.models import ModelVersion
+from modelhub.services.model_settings import TRAINING_RULES, training_settings
+
+SETTING_LABELS = {
+    "recipe": ("Recipe", "What learns: LoRA matrices of the language model, the side branch, or both."),
+    "epochs": ("Epochs", "How often every record is seen."),
+    "lr": ("Learning rate", "Highest rate; it warms up, then falls along a cosine."),
+    "rank": ("LoRA rank", "Size of the adapter's matrices."),
+    "alpha": ("LoRA alpha", "Scale of the adapter; commonly twice the rank."),
+    "batch": ("Records at once", "Fewer need less memory."),
+    "grad_accumulation": ("Batches per step", "Records at once × this = records per step."),
+    "warmup": ("Warm-up", "Share of all steps."),
+    "weight_decay": ("Weight decay", ""),
+    "max_grad_norm": ("Largest gradient norm", ""),
+    "seed": ("Seed", "Order of the records and first values of the adapter."),
+    "max_length": ("Longest record, tokens", "A longer record is refused, not cut."),
+    "checkpoint_every_steps": ("Checkpoint every, steps", "A stopped training goes on from its last checkpoint."),
+}
+FIRST = ("recipe", "epochs", "lr", "rank")
+
+
+class TrainingForm(forms.Form):
+    base = forms.ModelChoiceField(
+        ModelVersion.objects.none(),
+        label="Start from",
+        to_field_name="public_id",
+        empty_label=None,
+        help_text="A base, or an adapter that is trained further.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        bases = ModelVersion.objects.order_by("-kind", "-created_at")
+        field = self.fields["base"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = bases
+        defaults = training_settings(bases.first() or ModelVersion())
+        for name, rule in TRAINING_RULES.items():
+            label, help_text = SETTING_LABELS[name]
+            self.fields[name] = field_for(rule, label=label, help_text=help_text, default=defaults[name])
+
+    def first(self) -> list[forms.BoundField]:
+        return [self["base"], *(self[name] for name in FIRST)]
+
+    def more(self) -> list[forms.BoundField]:
+        return [self[name] for name in TRAINING_RULES if name not in FIRST]
+
+    def settings(self) -> dict[str, Any]:
+        return given(self.cleaned_data, TRAINING_RULES)

@@ -1,0 +1,92 @@
+"""DermCoT and its versions: freeze, look into, download, retrain on."""
+
+import uuid
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from modelhub.forms.freezing import FreezeForm
+from modelhub.forms.training import TrainingForm
+from modelhub.models import Artifact, ModelVersion, Training
+from modelhub.services.exports import request_export
+from modelhub.services.training import request_training
+from modelhub.views.access import administrator_action, administrator_form, staff_action, staff_page
+from modelhub.views.dataset_overview import dataset_context
+from modelhub.views.refusals import add_refusal, show_refusal
+from scoring.models import DatasetVersion
+from scoring.services.datasets import freeze_dataset
+
+ITEMS_PER_PAGE = 50
+
+
+@staff_page
+def dermcot(request: HttpRequest) -> HttpResponse:
+    return render(request, "modelhub/dermcot.html", dataset_context(request, DatasetVersion.Kind.DERMCOT))
+
+
+@administrator_action
+def dataset_freeze(request: HttpRequest) -> HttpResponse:
+    form = FreezeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose a study that has started.")
+        return redirect("modelhub:dermcot")
+    kind = form.cleaned_data["kind"]
+    try:
+        dataset = freeze_dataset(kind=kind, study=form.cleaned_data["study"], actor=request.user)
+    except ValidationError as error:
+        show_refusal(request, error)
+        return redirect(f"modelhub:{kind}")
+    messages.success(request, f"{dataset} is frozen with {dataset.item_count} items.")
+    return redirect("modelhub:dataset_detail", dataset.public_id)
+
+
+@staff_page
+def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    dataset = get_object_or_404(DatasetVersion.objects.select_related("study", "created_by"), public_id=public_id)
+    items = dataset.items.select_related("version__narrative__case", "certification").order_by("position")
+    context = {
+        "dataset": dataset,
+        "page_obj": Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page")),
+        "artifacts": Artifact.objects.filter(dataset=dataset).order_by("-created_at")[:5],
+        "trainings": Training.objects.filter(dataset=dataset).select_related("run", "base", "result").order_by("-pk"),
+        "is_dermcot": dataset.kind == DatasetVersion.Kind.DERMCOT,
+    }
+    return render(request, "modelhub/dataset_detail.html", context)
+
+
+@staff_action
+def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    dataset = get_object_or_404(DatasetVersion, public_id=public_id)
+    try:
+        run = request_export(dataset=dataset, actor=request.user)
+    except ValidationError as error:
+        show_refusal(request, error)
+        return redirect("modelhub:dataset_detail", public_id)
+    messages.success(request, f"The export of {dataset} is queued; its download appears here.")
+    return redirect("modelhub:run_detail", run.public_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrator_form
+def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """A new adapter on a DermCoT version; a DermBench version has no such page."""
+    found = DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMCOT).select_related("study")
+    dataset = get_object_or_404(found, public_id=public_id)
+    form = TrainingForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            run = request_training(
+                base=form.cleaned_data["base"], dataset=dataset, settings=form.settings(), actor=request.user
+            )
+        except ValidationError as error:
+            add_refusal(form, error)
+        else:
+            messages.success(request, "The training is queued.")
+            return redirect("modelhub:run_detail", run.public_id)
+    has_bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE).exists()
+    context = {"dataset": dataset, "form": form, "has_bases": has_bases}
+    return render(request, "modelhub/retrain.html", context, status=422 if form.errors else 200)

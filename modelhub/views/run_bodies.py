@@ -1,0 +1,110 @@
+"""What a run's page shows beyond its progress: one function per kind of run."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Count
+
+from modelhub.charts import curve_chart
+from modelhub.models import Generation, Run, Training
+from modelhub.views.results import benchmark_runs, result_table
+
+PER_PAGE = 25
+LOSS_TERMS = {"answer": "Answer", "distill": "Visual distillation", "balance": "Expert balance", "skin": "Skin tone"}
+MOST_POINTS = 400  # more cannot be told apart in the chart
+TABLE_POINTS = 25
+
+
+def body_of(run: Run, page: str | None) -> tuple[str, dict[str, Any]]:
+    """The partial's name and its context."""
+    build: Callable[[Run, str | None], dict[str, Any]] = BODIES.get(run.kind, _plain)
+    name = run.kind if run.kind in BODIES else "plain"
+    return f"modelhub/partials/run_{name}.html", build(run, page)
+
+
+def _generation(run: Run, page: str | None) -> dict[str, Any]:
+    rows = Generation.objects.filter(run=run).select_related("case", "model", "version__narrative").order_by("pk")
+    states = dict(Generation.objects.filter(run=run).values_list("state").annotate(n=Count("pk")))
+    return {
+        "page_obj": Paginator(rows, PER_PAGE).get_page(page),
+        "states": [(label, states.get(value, 0)) for value, label in Generation.State.choices],
+        "settings": setting_rows(run.plan.get("settings", {})),
+    }
+
+
+def _training(run: Run, page: str | None) -> dict[str, Any]:
+    training = Training.objects.filter(run=run).select_related("base", "dataset", "result").first()
+    if training is None:
+        return {"training": None}
+    curve = training.curve
+    terms = [term for term in LOSS_TERMS if any(loss_of(point, term) is not None for point in curve)]
+    charts = []
+    for term in terms:
+        known = [(point["step"], loss_of(point, term)) for point in curve]
+        points = [(float(step), value) for step, value in thinned(known, MOST_POINTS) if value is not None]
+        charts.append({"name": LOSS_TERMS[term], "chart": curve_chart(points), "last": f"{points[-1][1]:.3f}"})
+    return {
+        "training": training,
+        "charts": charts,
+        "terms": [LOSS_TERMS[term] for term in terms],
+        "points": [
+            {"step": point["step"], "epoch": point.get("epoch"), "values": [loss_of(point, term) for term in terms]}
+            for point in thinned(curve, TABLE_POINTS)
+        ],
+        "settings": setting_rows(training.settings),
+        "metrics": setting_rows(training.metrics),
+    }
+
+
+def _benchmark(run: Run, page: str | None) -> dict[str, Any]:
+    benchmark = benchmark_runs().filter(run=run).first()
+    return {"benchmark": benchmark, "table": result_table(benchmark.results) if benchmark else None}
+
+
+def _export(run: Run, page: str | None) -> dict[str, Any]:
+    return {"artifacts": list(run.artifacts.select_related("dataset"))}
+
+
+def _import(run: Run, page: str | None) -> dict[str, Any]:
+    return {"report": setting_rows(run.plan.get("report", {}))}
+
+
+def _plain(run: Run, page: str | None) -> dict[str, Any]:
+    return {}
+
+
+BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
+    Run.Kind.GENERATION: _generation,
+    Run.Kind.TRAINING: _training,
+    Run.Kind.BENCHMARK: _benchmark,
+    Run.Kind.EXPORT: _export,
+    Run.Kind.IMPORT: _import,
+}
+
+
+def loss_of(point: dict[str, Any], term: str) -> float | None:
+    """A term of a logged step; terms stand beside the step or under ``losses``."""
+    value: float | None = point.get("losses", point).get(term)
+    return value
+
+
+def thinned(points: list[Any], most: int) -> list[Any]:
+    """At most ``most`` of the points, evenly, first and last among them."""
+    if len(points) <= most:
+        return list(points)
+    step = (len(points) - 1) / (most - 1)
+    return [points[round(index * step)] for index in range(most)]
+
+
+def setting_rows(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Plain data as (name, value) in words; what is itself a list or a table is left to the export."""
+    rows = []
+    for name, value in settings.items():
+        if isinstance(value, dict | list):
+            continue
+        words = "–" if value is None else ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
+        if isinstance(value, float):
+            words = f"{value:.4g}"
+        rows.append((name.replace("_", " "), words))
+    return rows
