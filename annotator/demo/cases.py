@@ -62,7 +62,7 @@ def _create_one(source: Source, split: str, key: str, lesion: Any, seed: int) ->
     from modelhub.ml.synthetic.lesion import diagnosis
 
     buffer = io.BytesIO()
-    draw(lesion, seed).save(buffer, "PNG")
+    draw(lesion, seed).save(buffer, "PNG", compress_level=1)  # cleaning encodes it again
     case = create_case(
         source=source,
         source_key=key,

@@ -4,19 +4,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from django.conf import settings
-from modelhub.services.generation import request_generation
-from modelhub.services.models import register_base
-from modelhub.services.statistics import refresh_dashboard
 
 from annotator.accounts.models import User
 from annotator.demo import cases as drawings
 from annotator.demo import colleagues, people
 from modelhub.jobs.base import run_job
 from modelhub.models import Generation, ModelVersion, Run
+from modelhub.services.generation import request_generation
+from modelhub.services.models import register_base
+from modelhub.services.statistics import refresh_dashboard
 from scoring.models import Case, NarrativeVersion, Split, Study
+from scoring.services.audit import record_event
 from scoring.services.queue import enqueue_versions
 from scoring.services.studies import accept_sheet, add_sheet, create_study, invite_rater, start_study
 
+LOADED = "demo.loaded"
 WITHOUT_NARRATIVE = 20
 ONE_SHORT = 10
 UNRATED = 6
@@ -57,6 +59,7 @@ def load(*, size: drawings.Size, seed: int, report: Callable[[str], None]) -> No
     _rate(study, [versions[case.pk] for case in training[:-WITHOUT_NARRATIVE]], cast)
     _certify_all(study, [versions[case.pk] for case in evaluation], cast)
     refresh_dashboard()
+    record_event(actor=None, action=LOADED, subject=study)
 
 
 def _study(cast: dict[str, User]) -> Study:
@@ -73,7 +76,7 @@ def _study(cast: dict[str, User]) -> Study:
         ethics="Drawings only; no person takes part as a patient, so no approval is needed.",
     )
     add_sheet(study=study, text=SHEET, actor=admin)
-    start_study(study=study, actor=admin)
+    study = start_study(study=study, actor=admin)
     for username, user in cast.items():
         if user.is_dermatologist:
             invite_rater(study=study, rater=user, actor=admin)

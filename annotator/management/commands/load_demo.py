@@ -3,10 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from annotator.accounts.models import User
 from annotator.demo import cases, story
+from annotator.demo.people import logins_file
+from scoring.models import AuditEvent
 
 
 class Command(BaseCommand):
@@ -20,9 +23,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if User.objects.exists():
-            if options["if_empty"]:
-                return
-            raise CommandError("The demo needs an empty database. Remove var/ or set DERMCOT_VAR to a new folder.")
+            if not options["if_empty"]:
+                raise CommandError("The demo needs an empty database. Set DERMCOT_VAR to a new folder.")
+            if logins_file().exists() and not AuditEvent.objects.filter(action=story.LOADED).exists():
+                raise CommandError(
+                    f"The demo was stopped while it was loaded. Remove {settings.VAR_DIR} and start again."
+                )
+            return
         size = cases.Size(training=options["training_cases"], evaluation=options["evaluation_cases"])
         if size.training < story.WITHOUT_NARRATIVE + story.ONE_SHORT + story.UNRATED or size.evaluation < 1:
             raise CommandError("The demo needs at least 36 training cases and one evaluation case.")
