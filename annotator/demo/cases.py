@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from scoring.services.cases import create_case
 
 from modelhub.models import SyntheticTruth
 from scoring.models import Case, Source, Split
+from scoring.services.cases import create_case
 
 SKIN_TONE_SCALE = "three-level"
 TONES = {
