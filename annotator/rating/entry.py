@@ -45,16 +45,19 @@ class DimensionRow:
     comment: str
     errors: Sequence[str]
     is_active: bool
+    is_scored: bool
 
-    @property
-    def is_scored(self) -> bool:
-        return self.cannot_judge or any(level.is_chosen for level in self.levels)
+
+def is_entered(fields: Mapping[str, str], key: str) -> bool:
+    """Whether a dimension has a level, or a cannot-judge with its reason."""
+    value = fields.get(key, "")
+    return bool(fields.get(f"{key}_reason")) if value == CANNOT_JUDGE else bool(value)
 
 
 def dimension_rows(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]] | None = None) -> list[DimensionRow]:
     """The six rows with what was entered; the first with an error, else without a score, is active."""
     errors = errors or {}
-    waiting = [k for k in DIMENSION_KEYS if k in errors] or [k for k in DIMENSION_KEYS if not fields.get(k)]
+    waiting = [k for k in DIMENSION_KEYS if k in errors] or [k for k in DIMENSION_KEYS if not is_entered(fields, k)]
     active = waiting[0] if waiting else DIMENSION_KEYS[0]
     rows = []
     for number, dimension in enumerate(DIMENSIONS, start=1):
@@ -69,6 +72,7 @@ def dimension_rows(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]
                 comment=fields.get(f"{dimension.key}_comment", ""),
                 errors=errors.get(dimension.key, ()),
                 is_active=dimension.key == active,
+                is_scored=is_entered(fields, dimension.key),
             )
         )
     return rows

@@ -45,7 +45,6 @@ def assignment_page(assignment: Assignment, rater: Any, **changes: Any) -> dict[
         "assignment": assignment,
         "fields": fields,
         "rows": entry.dimension_rows(fields, changes.pop("errors", None)),
-        "scored": sum(1 for dimension in DIMENSIONS if fields.get(dimension.key)),
         "corrections": corrections,
         "client_uuid": entry.client_uuid(assignment, rater),
         "revision": draft.revision if draft else 0,

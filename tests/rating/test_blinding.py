@@ -1,4 +1,4 @@
-"""Blinding by bytes: nothing that a rater receives before she may see it names a model, a run, a source or a colleague's view.
+"""Blinding by bytes: what a rater receives names no model, run, source or colleague's view too early.
 
 Canary words stand wherever such a name could come from; every address of the rating pages is asked
 for, and the words must occur in no body and no header.
@@ -52,7 +52,13 @@ def planted(study, rater):
         )
         version = make_version(case=case)
         Generation.objects.create(
-            run=run, case=case, model=model, prompt=prompt, version=version, state="done", settings={"a": "canary-setting"}
+            run=run,
+            case=case,
+            model=model,
+            prompt=prompt,
+            version=version,
+            state="done",
+            settings={"a": "canary-setting"},
         )
         versions.append(version)
     enqueue_versions(study=study, versions=versions, actor=None)

@@ -10,8 +10,8 @@ from tests.factories import make_queue, make_rater, rate
 pytestmark = pytest.mark.django_db
 
 
-def mine(page, **query):
-    return page.get(reverse("rating:mine"), query)
+def mine(client, **query):
+    return client.get(reverse("rating:mine"), query)
 
 
 def test_a_rating_is_listed_with_scores_reference_and_state(page, study, rater) -> None:

@@ -176,11 +176,15 @@
     corrections[field.name] = field.value;
     changed();
   });
+  // Saving a version takes the corrections out of the draft; scores not sent yet come back from the journal.
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-revise-form]")) return;
-    state.over = true;
+    corrections = {};
+    for (const input of form.querySelectorAll("input[type=hidden][name^='step-']")) input.remove();
     clearTimeout(state.timer);
-    localStorage.removeItem(journalKey);
+    state.revision += 2;
+    journal();
+    state.over = true;
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const field of document.querySelectorAll("[data-revise-form] textarea")) {

@@ -22,7 +22,7 @@
   const activate = (row, focus) => {
     for (const other of rows) other.classList.toggle("is-active", other === row);
     for (const [key, node] of details) node.classList.toggle("is-active", key === row.dataset.dimension);
-    nameShown.textContent = `${nameOf(row)} · ${rows.indexOf(row) + 1} of ${rows.length}`;
+    nameShown.textContent = `${nameOf(row)} ${rows.indexOf(row) + 1}/${rows.length}`;
     if (focus) row.focus({ preventScroll: true });
   };
 
