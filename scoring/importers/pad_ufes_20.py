@@ -3,7 +3,7 @@
 One case per lesion, with all its images; the group is the patient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scoring.importers.grouped_rows import Row, rows_by_key
@@ -89,7 +89,7 @@ def _record(key: str, rows: list[Row], folders: list[Path]) -> CaseRecord:
     )
 
 
-def _known(meanings: dict[str, str], text: str, column: str) -> str:
+def _known(meanings: Mapping[str, str], text: str, column: str) -> str:
     if text not in meanings:
         raise Unknown(f"{column} “{text}” is none of {', '.join(key for key in meanings if key)}")
     return str(meanings[text])

@@ -10,6 +10,7 @@ from scoring.models import Case, CaseGroup, CaseImage, Source, Split
 from scoring.services.images import CleanImage, ImageRefused, clean_image
 
 OLDEST = 130
+LONGEST_GROUP_KEY = 200
 
 
 def create_case(
@@ -73,8 +74,8 @@ def check_case(case: Case, group_key: str, split: str) -> None:
         faults.append(f"Age: {case.age} years is not believable; at most {OLDEST}, or leave it empty.")
     if bool(case.skin_tone) != bool(case.skin_tone_scale):
         faults.append("Skin tone: give the tone and the name of its scale, or neither.")
-    if not group_key or len(group_key) > CaseGroup._meta.get_field("key").max_length:
-        faults.append("Group: name the patient or lesion in at most 200 characters.")
+    if not group_key or len(group_key) > LONGEST_GROUP_KEY:
+        faults.append(f"Group: name the patient or lesion in at most {LONGEST_GROUP_KEY} characters.")
     if split not in Split.values:
         faults.append(f"Split: “{split}” is neither {' nor '.join(Split.values)}.")
     if faults:
@@ -156,5 +157,5 @@ def _with_files(position: int, picture: CleanImage) -> CaseImage:
 def _discard(rows: Sequence[CaseImage]) -> None:
     for row in rows:
         for stored in (row.file, row.thumbnail):
-            if stored:
+            if stored.name:
                 stored.storage.delete(stored.name)
