@@ -10,6 +10,7 @@ from annotator.demo import cases as drawings
 from annotator.demo import colleagues, people
 from modelhub.jobs.base import run_job
 from modelhub.models import Generation, ModelVersion, Run
+from modelhub.services.evaluations import evaluator_version
 from modelhub.services.generation import request_generation
 from modelhub.services.models import register_base
 from modelhub.services.statistics import refresh_dashboard
@@ -50,6 +51,7 @@ def load(*, size: drawings.Size, seed: int, report: Callable[[str], None]) -> No
         actor=None,
         synthetic=True,
     )
+    evaluator_version("synthetic_truth")
     training = [case for case in stored if case.split == Split.TRAINING]
     evaluation = [case for case in stored if case.split == Split.EVALUATION]
     written = [*training[: len(training) - WITHOUT_NARRATIVE], *evaluation]
