@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
+Key = TypeVar("Key", bound=Hashable)
 LEVEL = 0.95
 METHOD = "Student's t over patients or lesions (cluster-robust), two-sided 95 %"
 NO_VALUE = "no value"
@@ -59,9 +60,9 @@ def mean_interval(values: Sequence[float], clusters: Sequence[Hashable] | None =
 
 
 def paired_interval(
-    first: Mapping[Hashable, float],
-    second: Mapping[Hashable, float],
-    clusters: Mapping[Hashable, Hashable] | None = None,
+    first: Mapping[Key, float],
+    second: Mapping[Key, float],
+    clusters: Mapping[Key, Hashable] | None = None,
 ) -> Interval:
     """Mean of ``second`` minus ``first`` over the keys that both have, and its interval; keys name cases."""
     shared = [key for key in first if key in second]
