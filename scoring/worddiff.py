@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 EQUAL, INSERT, DELETE = "equal", "insert", "delete"
 _CJK = "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 # White space belongs to the word before it: alone it would be the commonest token, which makes difflib quadratic.
+LARGE = 1_000_000  # pairs of words; above it common words are no anchors, or the time grows with the cube
 _TOKEN = re.compile(rf"\s+|(?:[{_CJK}]|[^\W{_CJK}]+|.)\s*", re.DOTALL)
 
 
@@ -25,7 +26,8 @@ def word_diff(before: str, after: str) -> list[Chunk]:
     """
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     chunks: list[Chunk] = []
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    matcher = SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > LARGE)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             chunks.append(Chunk(EQUAL, "".join(old[i1:i2])))
             continue

@@ -14,7 +14,7 @@ ENTRIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Dashboard", "dashboard", STAFF),
     ("Cases", "cases:list", STAFF),
     ("Narratives", "narratives:list", STAFF),
-    ("Study", "study:detail", STAFF),
+    ("Study", "study:list", STAFF),
     ("Review", "review:list", (ADJUDICATOR, ADMINISTRATOR)),
     ("Models", "modelhub:model_list", STAFF),
     ("Runs", "modelhub:run_list", STAFF),

@@ -30,7 +30,7 @@ def study():
 def raters(study):
     return [
         make_rater(study, username="grethe.holm", first_name="Grethe", last_name="Holm", email="grethe@clinic.example"),
-        make_rater(study, username="li.wei", first_name="Wei", last_name="Li"),
+        make_rater(study, username="li.wei", first_name="Weiming", last_name="Liangzhou"),
     ]
 
 

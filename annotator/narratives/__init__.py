@@ -1,0 +1,1 @@
+"""Narratives for administrators and researchers: states, versions, the queue. Blind to models."""

@@ -1,0 +1,1 @@
+"""The adjudicator's desk: disputed narratives and those that need revision."""

@@ -1,0 +1,1 @@
+"""Studies: protocol, start, amendments, raters, information sheets."""

@@ -1,0 +1,115 @@
+"""Conducting a study: start, amend, pause, close; inviting raters, information sheets."""
+
+import uuid
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotator.accounts.roles import ADMINISTRATOR, role_required
+from annotator.accounts.signed_in import user_of
+from annotator.study.forms import AmendmentForm, InviteForm, SheetForm
+from annotator.study.views import add_refusal, find_study
+from scoring.models import Study
+from scoring.services.studies import add_sheet, amend_study, invite_rater, set_study_state, start_study
+
+CONFIRMATIONS = {
+    Study.State.RUNNING.value: ("Resume the study", "Raters can take narratives again."),
+    Study.State.PAUSED.value: ("Pause the study", "Raters get no further narrative until you resume it."),
+    Study.State.CLOSED.value: ("Close the study", "Nobody can rate in it any more. A closed study is never reopened."),
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(ADMINISTRATOR)
+def start(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    study = find_study(public_id)
+    error = ""
+    if request.method == "POST":
+        try:
+            start_study(study=study, actor=user_of(request))
+        except ValidationError as refused:
+            error = " ".join(refused.messages)
+        else:
+            messages.success(request, "The study runs. Its protocol is locked; later changes are amendments.")
+            return redirect("study:detail", study.public_id)
+    context = {
+        "study": study,
+        "error": error,
+        "heading": "Start the study",
+        "sentence": "The protocol is locked, dated and hashed. Later changes are amendments with a reason; the rubric, "
+        "the number of ratings, the order and the seed cannot be changed any more.",
+    }
+    return render(request, "study/confirm.html", context, status=422 if error else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(ADMINISTRATOR)
+def change_state(request: HttpRequest, public_id: uuid.UUID, state: str) -> HttpResponse:
+    study = find_study(public_id)
+    if state not in CONFIRMATIONS:
+        messages.error(request, "A study can be paused, resumed or closed.")
+        return redirect("study:detail", study.public_id)
+    error = ""
+    if request.method == "POST":
+        try:
+            set_study_state(study=study, actor=user_of(request), state=state)
+        except ValidationError as refused:
+            error = " ".join(refused.messages)
+        else:
+            return redirect("study:detail", study.public_id)
+    heading, sentence = CONFIRMATIONS[state]
+    context = {"study": study, "error": error, "heading": heading, "sentence": sentence}
+    return render(request, "study/confirm.html", context, status=422 if error else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(ADMINISTRATOR)
+def amend(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    study = find_study(public_id)
+    form = AmendmentForm(request.POST or None, instance=study)
+    if request.method == "POST" and form.is_valid():
+        try:
+            amendment = amend_study(
+                study=study, actor=user_of(request), reason=form.cleaned_data["reason"], changes=form.changes()
+            )
+        except ValidationError as refused:
+            add_refusal(form, refused)
+        else:
+            messages.success(request, f"Amendment {amendment.number} is recorded.")
+            return redirect("study:detail", study.public_id)
+    context = {"form": form, "study": study, "heading": "Amend the study"}
+    return render(request, "study/form.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@role_required(ADMINISTRATOR)
+def invite(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    study = find_study(public_id)
+    form = InviteForm(request.POST, study=study)
+    if form.is_valid():
+        rater = form.cleaned_data["rater"]
+        invite_rater(study=study, rater=rater, actor=user_of(request))
+        messages.success(request, f"{rater.display_name} is invited. She rates once she has accepted the sheet.")
+    else:
+        messages.error(request, "Choose a dermatologist who is not in the study yet.")
+    return redirect("study:detail", study.public_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@role_required(ADMINISTRATOR)
+def new_sheet(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    study = find_study(public_id)
+    newest = study.sheets.first()
+    form = SheetForm(request.POST or None, initial={"text": newest.text if newest else ""})
+    if request.method == "POST" and form.is_valid():
+        if newest is not None and newest.text == form.cleaned_data["text"]:
+            form.add_error("text", "Nothing was changed.")
+        else:
+            sheet = add_sheet(study=study, text=form.cleaned_data["text"], actor=user_of(request))
+            messages.success(request, f"Version {sheet.version} of the information sheet is in force.")
+            return redirect("study:detail", study.public_id)
+    context = {"form": form, "study": study, "heading": "New information sheet" if newest else "Information sheet"}
+    return render(request, "study/form.html", context, status=422 if form.errors else 200)
