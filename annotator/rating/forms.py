@@ -2,7 +2,7 @@ from typing import Any
 
 from django import forms
 
-from annotator.accounts.models import LANGUAGES_READ, Qualification, User
+from annotator.accounts.models import LANGUAGES_READ, Qualification
 
 
 class StatementForm(forms.Form):
@@ -24,7 +24,7 @@ class StatementForm(forms.Form):
     )
 
     @classmethod
-    def from_profile(cls, user: User) -> "StatementForm":
+    def from_profile(cls, user: Any) -> "StatementForm":
         names = ("qualification", "years_experience", "country", "languages", "conflicts")
         return cls(initial={name: getattr(user, name) for name in names})
 

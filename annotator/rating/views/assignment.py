@@ -65,7 +65,7 @@ def _refuse(
 @require_http_methods(["GET", "HEAD", "POST"])
 def revise(request: HttpRequest, assignment: Assignment) -> HttpResponse:
     """Her corrected steps become the next version, for her colleagues to score."""
-    draft = RatingDraft.objects.filter(assignment=assignment, rater=request.user).first()
+    draft = RatingDraft.objects.filter(assignment=assignment, rater=request.user.pk).first()
     fields = draft.content.get("fields", {}) if draft else {}
     problems: list[str] = []
     if request.method == "POST":

@@ -57,8 +57,9 @@ def _with_outcomes(ratings: QuerySet[Rating]) -> QuerySet[Rating]:
 
 def _seconds_per_rating(ratings: QuerySet[Rating]) -> int | None:
     """Median active seconds of her latest ratings; ``None`` while none is known."""
-    known = ratings.filter(active_seconds__isnull=False).order_by("-created_at")
-    seconds = list(known.values_list("active_seconds", flat=True)[:PACE_OVER])
+    latest = ratings.filter(active_seconds__isnull=False).order_by("-created_at")
+    known = latest.values_list("active_seconds", flat=True)[:PACE_OVER]
+    seconds = [value for value in known if value is not None]
     return round(median(seconds)) if seconds else None
 
 
