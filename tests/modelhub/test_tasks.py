@@ -1,0 +1,53 @@
+"""The doors: their queues, what beat rings, and that they bring no torch into the process that calls them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+from annotator.celery import app
+from modelhub import tasks
+from modelhub.models import Run
+
+DOORS = (tasks.run_on_default, tasks.run_on_gpu, tasks.reap_runs, tasks.refresh_statistics)
+
+
+@pytest.mark.parametrize(
+    ("door", "queue"), [(tasks.run_on_default, "default"), (tasks.run_on_gpu, "gpu"), (tasks.reap_runs, "default")]
+)
+def test_each_door_opens_on_its_queue(door, queue):
+    assert app.amqp.router.route({}, door.name)["queue"].name == queue
+
+
+@pytest.mark.parametrize("kind", Run.Kind.values)
+def test_models_work_on_the_gpu_queue_only(kind):
+    assert Run(kind=kind).queue == ("gpu" if kind in {"generation", "training", "benchmark"} else "default")
+
+
+def test_beat_rings_doors_that_exist_and_stale_rings_expire():
+    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+        assert entry["task"] in {door.name for door in DOORS}
+        assert entry["options"]["expires"] <= entry["schedule"]
+
+
+def test_asking_for_work_loads_no_model_library():
+    code = (
+        "import django, sys; django.setup()\n"
+        "import modelhub.tasks, modelhub.jobs.base\n"
+        "from modelhub.services import benchmarks, exports, generation, models, runs, statistics, training\n"
+        "from modelhub.evaluators import PROVIDERS; [p().identity() for p in PROVIDERS.values()]\n"
+        "found = {'torch', 'transformers', 'peft', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(', '.join(found) or 0)"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "annotator.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
