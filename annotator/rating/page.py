@@ -93,6 +93,7 @@ def image_urls(case: Case) -> list[dict[str, Any]]:
         {
             "number": number,
             "url": reverse("cases:image", args=[image.public_id]),
+            "thumbnail": reverse("cases:thumbnail", args=[image.public_id]),
             "width": image.width,
             "height": image.height,
         }
