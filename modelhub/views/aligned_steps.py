@@ -1,10 +1,11 @@
 """Two narratives as sections of the same kind side by side, with the words that differ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scoring.models import NarrativeVersion
 from scoring.narrative_format import STEP_KINDS
-from scoring.worddiff import DELETE, INSERT, word_diff
+from scoring.worddiff import DELETE, EQUAL, INSERT, Chunk, word_diff
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,18 @@ def differing(left: str, right: str) -> tuple[tuple[Part, ...], tuple[Part, ...]
     if not left or not right:
         return plain(left), plain(right)
     chunks = word_diff(left, right)
-    return (
-        tuple(Part(chunk.text, chunk.op == DELETE) for chunk in chunks if chunk.op != INSERT),
-        tuple(Part(chunk.text, chunk.op == INSERT) for chunk in chunks if chunk.op != DELETE),
-    )
+    return parts(chunks, DELETE), parts(chunks, INSERT)
+
+
+def parts(chunks: Sequence[Chunk], own: str) -> tuple[Part, ...]:
+    """One side's text; the white space behind its own words is not marked."""
+    found: list[Part] = []
+    for chunk in chunks:
+        if chunk.op not in (own, EQUAL):
+            continue
+        words = chunk.text.rstrip() if chunk.op == own else ""
+        found += [Part(words, True), Part(chunk.text[len(words) :], False)]
+    return tuple(part for part in found if part.text)
 
 
 def plain(text: str) -> tuple[Part, ...]:

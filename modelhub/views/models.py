@@ -1,6 +1,7 @@
 """Model versions and their cards."""
 
 import uuid
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
@@ -27,15 +28,24 @@ def model_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     model = get_object_or_404(found, public_id=public_id)
     benchmarks = BenchmarkRun.objects.filter(candidates=model).select_related("run", "dataset", "evaluator__rubric")
     states = Generation.objects.filter(model=model).values_list("state").annotate(n=Count("pk"))
+    card = model.card | as_last_loaded(model)
     context = {
         "model": model,
-        "card": card_facts(model.card),
-        "notes": model.card.get("notes") or [],
+        "card": card_facts(card),
+        "notes": card.get("notes") or [],
         "generations": dict(states),
         "adapters": model.adapters.order_by("-created_at"),
         "benchmarks": benchmarks.order_by("-run__created_at")[:20],
     }
     return render(request, "modelhub/model_detail.html", context)
+
+
+def as_last_loaded(model: ModelVersion) -> dict[str, Any]:
+    """What a worker found when it last wrote with this model; nothing before that."""
+    written = Generation.objects.filter(model=model, state=Generation.State.DONE).order_by("-pk")
+    settings = written.values_list("settings", flat=True).first() or {}
+    identity: dict[str, Any] = settings.get("identity", {})
+    return identity
 
 
 CARD_LABELS = {

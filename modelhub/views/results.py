@@ -3,12 +3,12 @@
 ``BenchmarkRun.results``, as the worker wrote it:
 
 ``models``  in order, each {"model": public id, "name", "expected", "scored", "failed",
-            "dimensions": {key: {"n", "mean", "low", "high", "reason"}}, "overall": the same}
-``pairs``   each {"left": public id, "right": public id, "dimensions": as above, "overall"};
+            "dimensions": {key: {"n", "mean", "low", "high", "reason"}}, "overall", "diagnosis": the same}
+``pairs``   each {"left": public id, "right": public id, "dimensions", "overall", "diagnosis"};
             the difference is right minus left over the cases that both have a score for
 
-Means on the rubric's scale (0 to 5); ``mean`` is ``None`` without a score, ``low`` and ``high`` (95 %) where no
-interval can be given.
+Means on the rubric's scale (0 to 5), ``diagnosis`` the share that concluded rightly (0 to 1); ``mean`` is ``None``
+without a score, ``low`` and ``high`` (95 %) where no interval can be given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from modelhub.charts import Estimate, IntervalChart, interval_chart
 from modelhub.models import BenchmarkEntry, BenchmarkRun
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
-OVERALL = "overall"
+OVERALL, DIAGNOSIS = "overall", "diagnosis"
 ROW_KEYS = (*DIMENSION_KEYS, OVERALL)
-ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six"}
+ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six", DIAGNOSIS: "Right diagnosis, per cent"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Figure:
     def estimate(self) -> Estimate | None:
         return None if self.mean is None else Estimate(self.mean, self.low, self.high)
 
+    def in_per_cent(self) -> "Figure":
+        mean, low, high = (None if v is None else 100 * v for v in (self.mean, self.low, self.high))
+        return Figure(self.n, mean, low, high, self.reason)
+
     @property
     def excludes_zero(self) -> bool:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
@@ -55,7 +59,7 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Six dimensions and their mean by models; ``differences`` between the first model and one other."""
+    """Six dimensions, their mean and the right diagnoses by models; the difference is ``right`` minus ``left``."""
 
     models: tuple[dict[str, Any], ...]
     rows: tuple[ResultRow, ...]
@@ -83,21 +87,27 @@ def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> Resul
         return None
     models = tuple(results["models"])
     pair = _pair(results.get("pairs", []), models, right)
-    rows = tuple(
-        ResultRow(key, ROW_NAMES[key], tuple(figure(m, key) for m in models), figure(pair, key)) for key in ROW_KEYS
-    )
+    rows = tuple(result_row(key, models, pair) for key in ROW_KEYS)
     chart = interval_chart([(row.name, [f.estimate if f else None for f in row.figures]) for row in rows])
     names = {m["model"]: m["name"] for m in models}
     left_id, right_id = (pair["left"], pair["right"]) if pair else ("", "")
+    share = result_row(DIAGNOSIS, models, pair)
+    if any(f and f.n for f in share.figures):
+        rows = (*rows, share)
     return ResultTable(models, rows, names.get(left_id, ""), names.get(right_id, ""), chart)
+
+
+def result_row(key: str, models: Sequence[dict[str, Any]], pair: dict[str, Any] | None) -> ResultRow:
+    return ResultRow(key, ROW_NAMES[key], tuple(figure(model, key) for model in models), figure(pair, key))
 
 
 def figure(part: Mapping[str, Any] | None, key: str) -> Figure | None:
     """One figure of a model or of a pair; ``None`` where the worker stored none."""
     if part is None:
         return None
-    raw = part.get(OVERALL) if key == OVERALL else part.get("dimensions", {}).get(key)
-    return Figure(**raw) if raw else None
+    raw = part["dimensions"].get(key) if key in DIMENSION_KEYS else part.get(key)
+    found = Figure(**raw) if raw else None
+    return found.in_per_cent() if found and key == DIAGNOSIS else found
 
 
 def _pair(pairs: Sequence[dict[str, Any]], models: Sequence[dict[str, Any]], right: str) -> dict[str, Any] | None:

@@ -11,7 +11,13 @@ from modelhub.models import Generation, Run, Training
 from modelhub.views.results import benchmark_runs, result_table
 
 PER_PAGE = 25
-LOSS_TERMS = {"answer": "Answer", "distill": "Visual distillation", "balance": "Expert balance", "skin": "Skin tone"}
+LOSS_TERMS = {
+    "total": "Weighted total",
+    "answer": "Answer",
+    "distill": "Visual distillation",
+    "balance": "Expert balance",
+    "skin": "Skin tone",
+}
 MOST_POINTS = 400  # more cannot be told apart in the chart
 TABLE_POINTS = 25
 
@@ -39,11 +45,13 @@ def _training(run: Run, page: str | None) -> dict[str, Any]:
         return {"training": None}
     curve = training.curve
     terms = [term for term in LOSS_TERMS if any(loss_of(point, term) is not None for point in curve)]
+    if len(terms) == 2:  # one term alone is its own total
+        terms = terms[1:]
     charts = []
     for term in terms:
         known = [(point["step"], loss_of(point, term)) for point in curve]
         points = [(float(step), value) for step, value in thinned(known, MOST_POINTS) if value is not None]
-        charts.append({"name": LOSS_TERMS[term], "chart": curve_chart(points), "last": f"{points[-1][1]:.3f}"})
+        charts.append({"name": LOSS_TERMS[term], "chart": curve_chart(points), "last": points[-1][1]})
     return {
         "training": training,
         "charts": charts,
@@ -53,7 +61,7 @@ def _training(run: Run, page: str | None) -> dict[str, Any]:
             for point in thinned(curve, TABLE_POINTS)
         ],
         "settings": setting_rows(training.settings),
-        "metrics": setting_rows(training.metrics),
+        "metrics": setting_rows(known_metrics(training.metrics)),
     }
 
 
@@ -83,9 +91,18 @@ BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
 }
 
 
+def known_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Losses under their names, the rest as it is; a term without input is left out."""
+    return {
+        f"{LOSS_TERMS[name]} loss, last epoch" if name in LOSS_TERMS else name: value
+        for name, value in metrics.items()
+        if value is not None
+    }
+
+
 def loss_of(point: dict[str, Any], term: str) -> float | None:
-    """A term of a logged step; terms stand beside the step or under ``losses``."""
-    value: float | None = point.get("losses", point).get(term)
+    """A term of a logged step, ``None`` where nothing had its input."""
+    value: float | None = point["losses"].get(term)
     return value
 
 
@@ -103,8 +120,13 @@ def setting_rows(settings: dict[str, Any]) -> list[tuple[str, str]]:
     for name, value in settings.items():
         if isinstance(value, dict | list):
             continue
-        words = "–" if value is None else ("yes" if value else "no") if isinstance(value, bool) else f"{value}"
-        if isinstance(value, float):
-            words = f"{value:.4g}"
-        rows.append((name.replace("_", " "), words))
+        rows.append((name.replace("_", " "), plain_value(value)))
     return rows
+
+
+def plain_value(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -85,7 +85,8 @@ def make_benchmark(
     for index, case in enumerate(cases):
         for number, model in enumerate(chosen):
             text = RIGHT_TEXT.replace("brown", ("brown", "black")[number % 2])
-            _scored_entry(benchmark, case, model, text, 3.0 - index + number * (index + 1) if index < 3 else 3.0)
+            value = 3.0 - index + number * (index + 1) if index < 3 else 3.0
+            _scored_entry(benchmark, case, model, text, min(5.0, value))
     if finished:
         benchmark.results = results_for(chosen, len(cases))
         benchmark.save()

@@ -26,7 +26,10 @@ def test_a_value_beyond_the_scale_stays_at_its_end():
     assert (Scale(3.0, 5.0).place(1.0), Scale(3.0, 5.0).place(9.0)) == (0.0, 100.0)
 
 
-@pytest.mark.parametrize(("span", "most", "step"), [(1.0, 5, 0.2), (5.0, 5, 1.0), (0.9, 4, 0.5), (37, 4, 10), (6, 4, 2)])
+STEPS = [(1.0, 5, 0.2), (5.0, 5, 1.0), (0.9, 4, 0.5), (37, 4, 10), (6, 4, 2)]
+
+
+@pytest.mark.parametrize(("span", "most", "step"), STEPS)
 def test_steps_are_round(span, most, step):
     assert nice_step(span, most) == pytest.approx(step)
 

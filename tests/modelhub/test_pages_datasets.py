@@ -62,9 +62,7 @@ def test_freezing(client, admin):
     dataset = DatasetVersion.objects.get()
     assert response.redirect_chain[-1][0] == reverse("modelhub:dataset_detail", args=[dataset.public_id])
     assert "DermCoT v1 is frozen with 1 items." in flat(response) and dataset.created_by == admin
-    assert "Nothing has changed since" in flat(
-        client.post(reverse("modelhub:dataset_freeze"), values, follow=True)
-    )
+    assert "Nothing has changed since" in flat(client.post(reverse("modelhub:dataset_freeze"), values, follow=True))
 
 
 def test_freezing_for_no_study_is_refused(client, admin):

@@ -1,6 +1,8 @@
 """Run pages: live progress, what a run of each kind shows, cancel and retry."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -81,9 +83,9 @@ def test_a_long_run_costs_no_more_queries(client, admin, django_assert_max_num_q
 def test_a_training_shows_its_curve_twice(client, admin):
     dataset = hub_rows.make_dataset(actor=admin)
     run = hub_rows.make_run(kind=Run.Kind.TRAINING, state="succeeded")
+    losses = [{"total": 4.0 - n, "answer": 4.0 - n, "skin": None} for n in (1, 2, 3)]
     curve = [
-        {"step": n, "steps": 3, "epoch": n / 3, "lr": 1e-4, "losses": {"total": 4.0 - n, "answer": 4.0 - n, "skin": None}}
-        for n in (1, 2, 3)
+        {"step": n, "steps": 3, "epoch": n / 3, "lr": 1e-4, "losses": loss} for n, loss in enumerate(losses, start=1)
     ]
     base, adapter = hub_rows.make_model(), hub_rows.make_model()
     Training.objects.create(
@@ -145,12 +147,9 @@ def test_an_empty_list_says_what_to_do(client, admin):
     assert reverse("modelhub:generate") in client.get(reverse("modelhub:run_list")).content.decode()
 
 
-def test_the_list_costs_the_same_however_long(client, admin, django_assert_num_queries):
+def test_the_list_costs_the_same_however_long(client, admin):
     def queries() -> int:
-        from django.db import connection
-        from django.test.utils import CaptureQueriesContext
-
-        with CaptureQueriesContext(connection, ) as seen:
+        with CaptureQueriesContext(connection) as seen:
             client.get(reverse("modelhub:run_list"))
         return len(seen)
 
