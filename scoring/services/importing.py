@@ -62,8 +62,7 @@ def import_cases(
     """
     if format not in IMPORTERS:
         raise ValidationError(f"“{format}” is no format. Formats are {', '.join(IMPORTERS)}.")
-    if not 0 <= evaluation_share <= 1:
-        raise ValidationError("The evaluation share lies between 0 and 1.")
+    check_share(evaluation_share)
     importer, report = IMPORTERS[format], ImportReport()
     try:
         root = find_root(path, importer)
@@ -80,6 +79,11 @@ def import_cases(
     detail = {"format": format, "created": report.created, "refused": report.refused}
     record_event(actor=actor, action="cases.imported", subject=source, detail=detail)
     return report
+
+
+def check_share(evaluation_share: float) -> None:
+    if not 0 <= evaluation_share <= 1:
+        raise ValidationError("The evaluation share lies between 0 and 1.")
 
 
 def find_root(path: Path, importer: Importer) -> Path:

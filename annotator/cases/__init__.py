@@ -1,0 +1,1 @@
+"""Pages about cases, and the only door through which their images are handed out."""
