@@ -1,6 +1,6 @@
 """A narrative's versions, ratings and verdicts as pages show them: people under pseudonyms only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class VersionView:
     is_queued: bool
 
 
-def rating_rows(study: Study, ratings: Sequence[Rating]) -> list[RatingRow]:
+def rating_rows(study: Study, ratings: Iterable[Rating]) -> list[RatingRow]:
     """Ratings in the order of their pseudonyms, so that the order tells nothing about who is who."""
     rows = []
     for rating in ratings:

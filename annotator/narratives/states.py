@@ -1,5 +1,7 @@
 """Where a narrative stands in a study, read from its latest version."""
 
+from typing import Any
+
 from django.db.models import Case as Choice
 from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
@@ -17,7 +19,7 @@ STATES = {
 }
 
 
-def narratives_in(study: Study) -> QuerySet[Narrative]:
+def narratives_in(study: Study) -> QuerySet[Any]:
     """All narratives with ``latest`` (key of the latest version), ``state`` in this study and ``rated``.
 
     ``rated`` counts the live ratings of the latest version; the state is its verdict, else
@@ -40,12 +42,12 @@ def narratives_in(study: Study) -> QuerySet[Narrative]:
     )
 
 
-def count_states(narratives: QuerySet[Narrative]) -> dict[str, int]:
+def count_states(narratives: QuerySet[Any]) -> dict[str, int]:
     """Narratives per state, 0 where there is none."""
     found = dict(narratives.order_by().values_list("state").annotate(n=Count("pk")))
     return {state: found.get(state, 0) for state in STATES}
 
 
-def latest_versions(narratives: QuerySet[Narrative]) -> QuerySet[NarrativeVersion]:
+def latest_versions(narratives: QuerySet[Any]) -> QuerySet[NarrativeVersion]:
     """The latest version of each narrative of :func:`narratives_in`."""
     return NarrativeVersion.objects.filter(pk__in=narratives.order_by().values("latest"))
