@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from modelhub.services.imports import server_folders
 from scoring.importers import IMPORTERS
@@ -48,9 +47,9 @@ class ImportForm(forms.Form):
         cleaned = super().clean() or {}
         if "archive" not in self.errors and "folder" not in self.errors:
             if not cleaned.get("archive") and not cleaned.get("folder"):
-                raise ValidationError("Choose a ZIP archive to upload, or a folder on the server.")
+                self.add_error(None, "Choose a ZIP archive to upload, or a folder on the server.")
             if cleaned.get("archive") and cleaned.get("folder"):
-                raise ValidationError("Choose an archive or a folder, not both.")
+                self.add_error(None, "Choose an archive or a folder, not both.")
         if not cleaned.get("source") and "source" not in self.errors:
             for field in NEEDED_FOR_NEW:
                 if not cleaned.get(field):

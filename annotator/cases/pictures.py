@@ -44,15 +44,20 @@ def _visible(request: HttpRequest, public_id: uuid.UUID) -> CaseImage:
 
 def _served(request: HttpRequest, file: FieldFile, media_type: str, etag: str) -> HttpResponseBase:
     """The ETag is made from the random public id: one of the content would let raters recognise pictures."""
-    response = get_conditional_response(request, etag=etag)
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag)
     if response is None or response.status_code != 304:
-        try:
-            stream = file.open("rb")
-        except FileNotFoundError as error:
-            raise Http404("The file of this image is missing from the storage.") from error
-        name = "image.png" if media_type == "image/png" else "image.jpg"
-        response = FileResponse(stream, content_type=media_type, filename=name)
-        response["X-Content-Type-Options"] = "nosniff"
+        response = _whole(file, media_type)
     response["Cache-Control"] = CACHE
     response["ETag"] = etag
+    return response
+
+
+def _whole(file: FieldFile, media_type: str) -> FileResponse:
+    try:
+        stream = file.open("rb")
+    except FileNotFoundError as error:
+        raise Http404("The file of this image is missing from the storage.") from error
+    name = "image.png" if media_type == "image/png" else "image.jpg"
+    response = FileResponse(stream, content_type=media_type, filename=name)
+    response["X-Content-Type-Options"] = "nosniff"
     return response

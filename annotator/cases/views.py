@@ -25,7 +25,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
     first_images = Prefetch("images", CaseImage.objects.filter(position=0), to_attr="first_image")
     cases = asked.cases().select_related("source", "group").prefetch_related(first_images)
     context = {"page_obj": Paginator(cases, PER_PAGE).get_page(request.GET.get("page")), "asked": asked}
-    if request.htmx:
+    if getattr(request, "htmx", False):
         return render(request, "cases/partials/case_cards.html", context)
     return render(request, "cases/list.html", context | choices())
 
