@@ -39,12 +39,6 @@ class GenerationForm(forms.Form):
     number = forms.IntegerField(
         min_value=1, max_value=MOST_CASES, required=False, label="At most", help_text="Empty: every case that fits."
     )
-    unwritten = forms.BooleanField(
-        required=False, label="Only cases without a narrative by this model", label_suffix="", initial=True
-    )
-    with_image = forms.BooleanField(
-        required=False, label="Leave out cases without an image", label_suffix="", initial=True
-    )
     study = forms.ModelChoiceField(
         Study.objects.none(),
         required=False,
@@ -52,6 +46,12 @@ class GenerationForm(forms.Form):
         empty_label="No study: do not queue for rating",
         label="Queue for rating in",
         help_text="Each narrative is put before the study's raters as soon as it is written.",
+    )
+    unwritten = forms.BooleanField(
+        required=False, label="Only cases without a narrative by this model", label_suffix="", initial=True
+    )
+    with_image = forms.BooleanField(
+        required=False, label="Leave out cases without an image", label_suffix="", initial=True
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -53,7 +53,6 @@ CARD_LABELS = {
     "parameters": "Parameters",
     "trainable_parameters": "Trained parameters",
     "bias_mode": "Language bias",
-    "adapter_sha256": "Adapter SHA-256",
 }
 
 

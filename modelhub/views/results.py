@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 
 from modelhub.charts import Estimate, IntervalChart, interval_chart
-from modelhub.models import BenchmarkEntry, BenchmarkRun
+from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 OVERALL, DIAGNOSIS = "overall", "diagnosis"
@@ -78,7 +78,8 @@ def benchmark_runs() -> QuerySet[BenchmarkRun]:
         state: Count("entries", filter=Q(entries__state=state), distinct=True) for state in BenchmarkEntry.State.values
     }
     related = BenchmarkRun.objects.select_related("run", "dataset", "evaluator__rubric", "prompt")
-    return related.prefetch_related("candidates").annotate(expected=Count("entries", distinct=True), **states)
+    candidates = Prefetch("candidates", ModelVersion.objects.order_by("pk"))
+    return related.prefetch_related(candidates).annotate(expected=Count("entries", distinct=True), **states)
 
 
 def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> ResultTable | None:

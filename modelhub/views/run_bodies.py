@@ -94,7 +94,7 @@ BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
 def known_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """Losses under their names, the rest as it is; a term without input is left out."""
     return {
-        f"{LOSS_TERMS[name]} loss, last epoch" if name in LOSS_TERMS else name: value
+        f"{LOSS_TERMS[name]} loss, last step" if name in LOSS_TERMS else name: value
         for name, value in metrics.items()
         if value is not None
     }
