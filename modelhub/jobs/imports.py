@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from modelhub.jobs.base import Cancelled, JobFailed, RunContext
 from modelhub.services.imports import uploads
@@ -52,7 +53,7 @@ class _Progress:
 
 @contextmanager
 def _folder(context: RunContext, plan: dict[str, Any]) -> Iterator[Path]:
-    """The folder to read. An archive goes when the run ends, however it ends: its pictures are not cleaned."""
+    """The folder to read. An archive goes once it was read or cannot be: its pictures are not cleaned."""
     if plan["folder"]:
         path = Path(settings.IMPORT_ROOT) / plan["folder"]
         if not path.is_dir():
@@ -71,6 +72,9 @@ def _folder(context: RunContext, plan: dict[str, Any]) -> Iterator[Path]:
     except ArchiveRefused as error:
         archive.unlink(missing_ok=True)
         raise JobFailed(str(error)) from error
+    except ValidationError:
+        archive.unlink(missing_ok=True)
+        raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     archive.unlink(missing_ok=True)

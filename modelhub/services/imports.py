@@ -1,5 +1,6 @@
 """Asking for an import: of an uploaded archive, or of a folder that lies on the server."""
 
+import time
 import uuid
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -14,6 +15,8 @@ from scoring.importers import IMPORTERS
 from scoring.importers.archive import ArchiveRefused, check_archive
 from scoring.models import Source
 from scoring.services.importing import check_share
+
+KEPT_FOR_RETRY_S = 24 * 3600
 
 
 class Upload(Protocol):
@@ -37,6 +40,19 @@ def uploads() -> Path:
     return Path(settings.MEDIA_ROOT) / "uploads"
 
 
+def discard_old_uploads() -> int:
+    """Delete archives that no run will read: of runs cancelled before they began, or not tried again for a day."""
+    awaited = set(Run.objects.filter(kind=Run.Kind.IMPORT).active().values_list("plan__archive", flat=True))
+    old = [
+        path
+        for path in uploads().glob("*.zip")
+        if path.name not in awaited and time.time() - path.stat().st_mtime > KEPT_FOR_RETRY_S
+    ]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
 def request_import(
     *,
     format: str,
@@ -57,6 +73,7 @@ def request_import(
         raise ValidationError("Upload an archive or choose a folder on the server, one of the two.")
     if folder and folder not in server_folders():
         raise ValidationError({"folder": f"“{folder}” is not among the folders to import."})
+    discard_old_uploads()
     plan = {"format": format, "source": str(source.public_id), "evaluation_share": evaluation_share, "folder": folder}
     stored = _stored(archive) if archive is not None else None
     try:

@@ -1,6 +1,7 @@
 """The import page asks, a worker does; archives are treated as hostile."""
 
 import io
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from modelhub.models import Run
+from modelhub.services.imports import discard_old_uploads
 from modelhub.tasks import run_on_default
 from scoring.importers import archive as archives
 from scoring.importers.archive import ArchiveRefused, check_archive, unpack_archive
@@ -138,6 +140,35 @@ def test_an_import_in_which_everything_is_refused_fails_and_says_the_first_reaso
     run.refresh_from_db()
     assert run.state == "failed"
     assert "No case could be imported. The first reason: case-1: basis “guess” is none of" in run.error
+
+
+def test_an_archive_without_a_table_fails_and_goes(admin, tmp_path, settings):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "notes.txt").write_text("nothing")
+    ask(admin, archive=upload(packed(tmp_path / "set")))
+    run = Run.objects.get()
+    run_on_default(run.pk)
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "There is no cases.csv in this folder. Expected: cases.csv (UTF-8)" in run.error
+    assert waiting_files(settings) == []
+
+
+def test_archives_that_no_run_awaits_go_after_a_day(admin, tmp_path, settings):
+    content = packed(make_folder(tmp_path / "set", [row(1)]))
+    ask(admin, archive=upload(content), name="One")
+    ask(admin, archive=upload(content), name="Two")
+    cancelled, awaited = Run.objects.order_by("pk")
+    Run.objects.filter(pk=cancelled.pk).update(state="cancelled")
+    assert discard_old_uploads() == 0  # it may be tried again today
+    for path in (settings.MEDIA_ROOT / "uploads").iterdir():
+        os.utime(path, (0, 0))
+    assert discard_old_uploads() == 1
+    assert waiting_files(settings) == [awaited.plan["archive"]]
+    Run.objects.filter(pk=cancelled.pk).update(state="queued")
+    run_on_default(cancelled.pk)
+    cancelled.refresh_from_db()
+    assert cancelled.error == "The uploaded archive is gone. Upload it again."
 
 
 def test_a_folder_that_has_gone_is_told_in_words(admin, settings):
