@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from modelhub.evaluators import PROVIDERS
 from modelhub.forms.settings_fields import field_for, given
@@ -30,20 +31,21 @@ class BenchmarkForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        rows = {
-            "dataset": DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMBENCH).order_by("-number"),
-            "models": ModelVersion.objects.order_by("created_at"),
-        }
-        for name, queryset in rows.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = queryset
-        defaults = generation_settings(rows["models"].first() or ModelVersion())
+        models = ModelVersion.objects.order_by("created_at")
+        datasets = DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMBENCH).order_by("-number")
+        self._choose("models", models)
+        self._choose("dataset", datasets)
+        defaults = generation_settings(models.first() or ModelVersion())
         labels = {"max_new_tokens": "Longest text, tokens", "seed": "Seed", "batch_size": "Cases at once"}
         for name in SHOWN:
             self.fields[name] = field_for(
                 GENERATION_RULES[name], label=labels[name], help_text="", default=defaults[name]
             )
+
+    def _choose(self, name: str, rows: QuerySet[Any]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = rows
 
     def main(self) -> list[forms.BoundField]:
         return [self["dataset"], self["evaluator"], self["models"]]

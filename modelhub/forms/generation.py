@@ -1,5 +1,6 @@
 """Choosing cases, a model and how it writes."""
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -72,9 +73,10 @@ class GenerationForm(forms.Form):
 
     def _asked_for(self, models: QuerySet[ModelVersion]) -> ModelVersion | None:
         """The model whose defaults the placeholders show."""
+        asked = str(self.data.get("model") or self.initial.get("model"))
         try:
-            return models.filter(public_id=self.data.get("model") or self.initial.get("model")).first()
-        except (TypeError, ValueError, forms.ValidationError):
+            return models.filter(public_id=uuid.UUID(asked)).first()
+        except ValueError:
             return None
 
     def _add_settings(self, model: ModelVersion | None) -> None:
@@ -95,7 +97,7 @@ class GenerationForm(forms.Form):
     def cases(self) -> QuerySet[Case]:
         """The cases that fit, oldest first up to the number asked for. Valid forms only."""
         chosen = self.cleaned_data
-        cases = Case.objects.all()
+        cases: QuerySet[Case] = Case.objects.all()
         if chosen["split"]:
             cases = cases.filter(group__split=chosen["split"])
         if chosen["source"]:

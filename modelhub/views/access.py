@@ -40,7 +40,8 @@ def administrator_action(view: View) -> View:
 def _for_roles(view: View, *roles: str) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.has_role(*roles):
+        user = request.user
+        if not user.is_authenticated or not user.has_role(*roles):
             raise PermissionDenied(f"This page is for the role {' or '.join(roles)}. Ask an administrator.")
         return view(request, *args, **kwargs)
 

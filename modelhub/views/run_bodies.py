@@ -75,7 +75,8 @@ def _export(run: Run, page: str | None) -> dict[str, Any]:
 
 
 def _import(run: Run, page: str | None) -> dict[str, Any]:
-    return {"report": setting_rows(run.plan.get("report", {}))}
+    report = run.plan.get("report", {})
+    return {"report": setting_rows(report), "problems": report.get("problems", [])}
 
 
 def _plain(run: Run, page: str | None) -> dict[str, Any]:

@@ -27,14 +27,15 @@ def run_list(request: HttpRequest) -> HttpResponse:
         runs = runs.active()
     elif state in Run.State.values:
         runs = runs.filter(state=state)
+    page = Paginator(runs, PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "page_obj": Paginator(runs, PER_PAGE).get_page(request.GET.get("page")),
+        "page_obj": page,
+        "any_active": any(run.is_active for run in page),
         "kinds": Run.Kind.choices,
         "states": [("active", "Waiting or running"), *Run.State.choices],
         "kind": kind,
         "state": state,
     }
-    context["any_active"] = any(run.is_active for run in context["page_obj"])
     return render(request, _template(request, "run_list", "run_rows"), context)
 
 
@@ -73,4 +74,4 @@ def run_retry(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 def _template(request: HttpRequest, page: str, partial: str) -> str:
     """An htmx request gets the part that changes, everybody else the page around it."""
-    return f"modelhub/partials/{partial}.html" if request.htmx else f"modelhub/{page}.html"
+    return f"modelhub/partials/{partial}.html" if getattr(request, "htmx", False) else f"modelhub/{page}.html"

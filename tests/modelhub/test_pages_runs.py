@@ -103,6 +103,13 @@ def test_an_export_leads_to_its_file(client, admin):
     assert reverse("modelhub:artifact", args=[artifact.public_id]) in html and artifact.sha256 in html
 
 
+def test_an_import_says_what_was_refused_and_why(client, admin):
+    report = {"cases imported": 7, "refused": 1, "problems": [{"name": "row 3", "reason": "it has no diagnosis"}]}
+    run = hub_rows.make_run(kind=Run.Kind.IMPORT, state="succeeded", plan={"report": report})
+    html = page(client, run).content.decode()
+    assert "row 3" in html and "it has no diagnosis" in html and "Cases imported" in html
+
+
 def test_cancelling_a_waiting_run(client, admin):
     run = hub_rows.make_run()
     response = client.post(reverse("modelhub:run_cancel", args=[run.public_id]), follow=True)
