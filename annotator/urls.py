@@ -1,25 +1,16 @@
-from importlib.util import find_spec
-
 from django.urls import include, path
 
 from annotator.home.views import healthz, home
-
-PAGES = {
-    "rate/": "annotator.rating",
-    "review/": "annotator.review",
-    "dashboard/": "annotator.dashboards",
-    "cases/": "annotator.cases",
-    "study/": "annotator.study",
-    "narratives/": "annotator.narratives",
-    "hub/": "modelhub",
-}
 
 urlpatterns = [
     path("", home, name="home"),
     path("healthz", healthz, name="healthz"),
     path("accounts/", include("annotator.accounts.urls")),
-] + [
-    path(prefix, include(f"{package}.urls"))
-    for prefix, package in PAGES.items()
-    if find_spec(package) and find_spec(f"{package}.urls")
+    path("rate/", include("annotator.rating.urls")),
+    path("review/", include("annotator.review.urls")),
+    path("dashboard/", include("annotator.dashboards.urls")),
+    path("cases/", include("annotator.cases.urls")),
+    path("study/", include("annotator.study.urls")),
+    path("narratives/", include("annotator.narratives.urls")),
+    path("hub/", include("modelhub.urls")),
 ]

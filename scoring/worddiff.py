@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 EQUAL, INSERT, DELETE = "equal", "insert", "delete"
-_CJK = "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_CJK = (
+    "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
 # White space belongs to the word before it: alone it would be the commonest token, which makes difflib quadratic.
 LARGE = 1_000_000  # pairs of words; above it common words are no anchors, or the time grows with the cube
 _TOKEN = re.compile(rf"\s+|(?:[{_CJK}]|[^\W{_CJK}]+|.)\s*", re.DOTALL)
@@ -20,7 +22,7 @@ class Chunk:
 
 
 def word_diff(before: str, after: str) -> list[Chunk]:
-    """What became of ``before``. Equal and deleted chunks joined give it back exactly, equal and inserted ones ``after``.
+    """What became of ``before``: equal and deleted chunks joined give it back, equal and inserted ones ``after``.
 
     A replacement is a deletion followed by an insertion; neighbouring chunks never have the same op.
     """

@@ -105,8 +105,10 @@ class Visitor:
                 return form
         raise AssertionError(f"No form with {names} and action {action!r} on {self.page.url}: {self.text[:1500]}")
 
-    def submit(self, *, form: Form | None = None, files: Any = None, action: str = "", **values: Any) -> httpx.Response:
-        """Send a form of the page with these values changed; lists send several."""
+    def submit(
+        self, *, form: Form | None = None, files: Any = None, action: str = "", refusal: int = 200, **values: Any
+    ) -> httpx.Response:
+        """Send a form of the page with these values changed; ``refusal`` is a status that is all right."""
         form = form or self.form(*values, action=action)
         data: dict[str, Any] = {}
         for name, value in form.fields:
@@ -119,7 +121,7 @@ class Visitor:
             self.page = self.http.post(target, data=data, files=files, headers=headers)
         else:
             self.page = self.http.get(target, params=data, headers=headers)
-        assert self.page.status_code == 200, f"{target}: {self.page.status_code} {self.text[:2500]}"
+        assert self.page.status_code in {200, refusal}, f"{target}: {self.page.status_code} {self.text[:2500]}"
         return self.page
 
     def links(self, pattern: str) -> list[str]:

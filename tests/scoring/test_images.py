@@ -188,6 +188,13 @@ def test_a_bomb_of_compressed_text_is_refused():
     assert refusal(encoded(Image.new("RGB", (32, 32)), pnginfo=info))
 
 
+def test_a_changed_pixel_is_noticed_by_its_checksum():
+    """Stored, not compressed: nothing but the chunk's checksum can tell."""
+    data = bytearray(encoded(Image.new("RGB", (64, 64), (200, 150, 120)), compress_level=0))
+    data[data.index(b"IDAT") + 5_000] ^= 0x7F
+    assert "damaged" in refusal(bytes(data))
+
+
 def mutants() -> dict[str, bytes]:
     """Thirty ways to be broken: cut off, overwritten, with wrong checksums or lengths, or not a picture."""
     jpeg, png = RETINA.read_bytes(), CELL.read_bytes()

@@ -1,5 +1,6 @@
 """The word diff: exact in every case, readable in the usual ones."""
 
+import itertools
 import time
 
 from hypothesis import given, settings
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 
 from scoring.worddiff import DELETE, EQUAL, INSERT, Chunk, word_diff
 
-SNIPPETS = st.sampled_from(["brown", " ", "\n", "plaque", "。", "黑色素瘤", "的", "斑块", "e.g. ", "5 mm", "\u200b", "é", "𠀀", "<b>"])
+SNIPPETS = st.sampled_from(
+    ["brown", " ", "\n", "plaque", "。", "黑色素瘤", "的", "斑块", "e.g. ", "5 mm", "\u200b", "é", "𠀀", "<b>"]
+)
 TEXTS = st.one_of(st.text(max_size=60), st.lists(SNIPPETS, max_size=25).map("".join))
 
 
@@ -18,7 +21,7 @@ def test_both_texts_come_back_exactly(before: str, after: str) -> None:
     assert "".join(c.text for c in chunks if c.op != INSERT) == before
     assert "".join(c.text for c in chunks if c.op != DELETE) == after
     assert all(chunk.text for chunk in chunks)
-    assert all(a.op != b.op for a, b in zip(chunks, chunks[1:], strict=False))
+    assert all(a.op != b.op for a, b in itertools.pairwise(chunks))
 
 
 @given(TEXTS)
