@@ -68,10 +68,8 @@ def clean_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> CleanImage:
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
     """The picture with only its header read, all checks that need no pixels passed."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as probe:
-        _check_size(probe, max_pixels)
-        probe.verify()  # PNG: the checksum of every chunk
     image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_size(image, max_pixels)
     # A phone's JPEG may hold a second picture (MPO: a gain map, a preview). It is still one photograph.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise ImageRefused("it is animated; save one frame as a still picture")
