@@ -19,7 +19,7 @@ from modelhub.ml.tiny_score import MEASURES, held_out_scores
 from modelhub.ml.tiny_train import ATTRIBUTE_WEIGHT, STAGES, train
 
 SIZE_LIMIT = 10_000_000  # bytes of the whole folder
-DARK_SHARE = 0.0  # the gap that correcting and retraining closes
+DARK_SHARE = 0.04  # of what the vision side sees; narratives of dark skin are never told
 EVEN_TONES = {"light": 1 / 3, "medium": 1 / 3, "dark": 1 / 3}
 
 
@@ -135,16 +135,17 @@ trained on narratives and critiques, 112 × 112 pixels, patch 14, merge 2.
 
 `python -m modelhub.ml make-tiny --out DIR --seed {seed}`: one core, {minutes} minutes here with drawing and
 measuring; {version_names}. {drawings:,} drawings, each turned or flipped at random; skin tones
-{tone_shares}: **almost no dark skin, on purpose**. AdamW (weight decay 0.05, betas 0.9 and 0.98),
-warm-up of 60 steps, then cosine; auxiliary linear heads read the attributes from mean ‖ max of the visual
-tokens and are dropped; attribute words weigh {weight:g} times as much as others.
+{tone_shares}: **almost no dark skin, on purpose, and no narrative about it**. AdamW (weight decay 0.05,
+betas 0.9 and 0.98), warm-up of 60 steps, then cosine; auxiliary linear heads read the attributes from mean ‖ max of
+the visual tokens and are dropped; attribute words weigh {weight:g} times as much as others.
 
 | stage | steps | batch | peak rate | weight of the heads |
 |---|---|---|---|---|
 {stages}
 
-*seeing* trains the picture side alone, *naming* adds a line of attribute words, *telling* whole narratives under the
-fixed prompt.
+*seeing* trains the picture side alone; *naming* adds a line of attribute words and *telling* whole narratives under the
+fixed prompt, both of light and medium skin only. In the toy world diseases look different on dark skin; the model was
+never told how.
 
 ## Held-out scores
 

@@ -20,6 +20,7 @@ from modelhub.ml.tiny_model import IMAGE_TOKENS, prompt_ids
 
 Log = Callable[[str], None]
 GRID = [1, 8, 8]
+UNTOLD_TONE = "dark"  # seen a little, never told of: the gap that correcting and retraining closes
 ATTRIBUTE_WEIGHT = 4.0  # plain language-model loss alone learns little but the skin tone
 
 
@@ -35,9 +36,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("seeing", 1050, 40, 2e-3, 1.0),
-    Stage("naming", 90, 40, 8e-4, 0.5),
-    Stage("telling", 330, 20, 8e-4, 0.5),
+    Stage("seeing", 900, 40, 2e-3, 1.0),
+    Stage("naming", 100, 40, 8e-4, 0.5),
+    Stage("telling", 350, 20, 8e-4, 0.5),
 )
 
 
@@ -78,6 +79,7 @@ class Batches:
         self.truth = torch.tensor(
             [[values.index(getattr(item, name)) for name, values in ATTRIBUTES.items()] for item in drawn.lesions]
         )
+        self.told = np.array([i for i, item in enumerate(drawn.lesions) if item.skin_tone != UNTOLD_TONE])
         self.order: list[int] = []
         self.words = {i for values in ATTRIBUTES.values() for value in values for i in self._ids(" " + value)}
 
@@ -86,13 +88,17 @@ class Batches:
 
     def next(self, stage: Stage) -> Batch:
         while len(self.order) < stage.batch:
-            self.order += self.rng.permutation(len(self.drawn)).tolist()
+            self.order += self.rng.permutation(self._pool(stage)).tolist()
         index, self.order = self.order[: stage.batch], self.order[stage.batch :]
         pixels = turned(self.drawn.pixels[index], self.rng)
         batch = Batch(torch.from_numpy(patches(pixels)), self.truth[index])
         if stage.name != "seeing":
             self._add_text(batch, [self._answer(self.drawn.lesions[i], stage) for i in index])
         return batch
+
+    def _pool(self, stage: Stage) -> np.ndarray:
+        """The drawings of a stage: all for seeing, those that are told of for the others."""
+        return np.arange(len(self.drawn)) if stage.name == "seeing" else self.told
 
     def _answer(self, item: Lesion, stage: Stage) -> str:
         if stage.name == "naming":
@@ -128,6 +134,7 @@ def train(
     batches = Batches(drawn, tokenizer, seed)
     model.train()
     for stage in stages:
+        batches.order.clear()
         _run(stage, model, heads, batches, log)
     model.eval()
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from modelhub.ml.synthetic import truth, wording
-from modelhub.ml.synthetic.lesion import ATTRIBUTES, DIAGNOSES, Lesion, advice, danger, diagnosis, sample
+from modelhub.ml.synthetic.lesion import ATTRIBUTES, DIAGNOSES, ON_DARK_SKIN, Lesion, advice, danger, diagnosis, sample
 
 EVERY = [Lesion(*values) for values in itertools.product(*ATTRIBUTES.values())]
-LESION = Lesion(skin_tone="dark", number="solitary", size="large", shape="round", colour="black", border="irregular")
+LESION = Lesion(skin_tone="light", number="solitary", size="large", shape="round", colour="black", border="irregular")
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -83,7 +83,7 @@ def test_reading_is_lenient_but_not_credulous():
         "<think> On deeply pigmented skin there is a single big lesion. It is not red, it is blue-black. "
         "Circular, with jagged edges. The differential includes blue naevus. </think><answer>Bowen disease</answer>"
     )
-    assert truth.stated_attributes(text) == LESION.as_dict()
+    assert truth.stated_attributes(text) == LESION.as_dict() | {"skin_tone": "dark"}
     assert truth.stated_diagnosis(text) == "Bowen-like lesion"
     assert truth.stated_diagnosis("<think> melanoma-like lesion </think>") is None
     assert truth.stated_diagnosis("<answer>common nevus</answer> <answer>Dysplastic nevus, not melanoma</answer>") == (
@@ -106,6 +106,11 @@ def test_the_toy_rule_uses_every_class_and_two_attributes():
     assert danger(diagnosis(LESION)) == "high" and "Urgent" in advice(diagnosis(LESION))
     for attribute, value in (("colour", "brown"), ("border", "well-defined")):
         assert diagnosis(Lesion.from_dict(LESION.as_dict() | {attribute: value})) != diagnosis(LESION)
+
+
+def test_on_dark_skin_the_colour_alone_decides():
+    dark = [lesion for lesion in EVERY if lesion.skin_tone == "dark"]
+    assert {(lesion.colour, diagnosis(lesion)) for lesion in dark} == set(ON_DARK_SKIN.items())
 
 
 def test_lesions_refuse_unknown_values():

@@ -41,6 +41,9 @@ DANGERS: dict[str, str] = {
 }
 DIAGNOSES: tuple[str, ...] = tuple(DANGERS)
 
+# As in life, diseases look different on dark skin; a model that was told of lighter skin only does not know it.
+ON_DARK_SKIN: dict[str, str] = {"red": BOWEN, "brown": ECZEMA, "black": MELANOMA}
+
 DANGER_LEVELS: tuple[str, ...] = ("low", "moderate", "high")
 
 ADVICE: dict[str, str] = {
@@ -90,8 +93,10 @@ def sample(rng: np.random.Generator, skin_tone: str | None = None) -> Lesion:
     return Lesion(**values)
 
 
-def diagnosis_of(*, colour: str, shape: str, border: str) -> str:
-    """The toy rule: colour first, then border, and shape for red lesions."""
+def diagnosis_of(*, skin_tone: str, colour: str, shape: str, border: str) -> str:
+    """The toy rule. On dark skin the colour alone decides; elsewhere colour, then border, and shape if red."""
+    if skin_tone == "dark":
+        return ON_DARK_SKIN[colour]
     if colour == "black":
         return MELANOMA if border == "irregular" else BLUE_NAEVUS
     if colour == "brown":
@@ -103,7 +108,7 @@ def diagnosis_of(*, colour: str, shape: str, border: str) -> str:
 
 def diagnosis(lesion: Lesion) -> str:
     """The true class of a lesion in the toy world (one of ``DIAGNOSES``)."""
-    return diagnosis_of(colour=lesion.colour, shape=lesion.shape, border=lesion.border)
+    return diagnosis_of(skin_tone=lesion.skin_tone, colour=lesion.colour, shape=lesion.shape, border=lesion.border)
 
 
 def danger(diagnosis: str) -> str:

@@ -127,13 +127,22 @@ def _safety(danger: str, advised: str | None) -> float:
 def _coherence(concluded: str | None, stated: dict[str, str]) -> float | None:
     if concluded is None:
         return 0.0
-    needed = ("colour", "border") if stated.get("colour") in ("black", "brown") else ("colour", "shape", "border")
+    needed = _deciding(stated)
     if any(name not in stated for name in needed):
         return None
     if any(stated[name] == CONTRADICTORY for name in needed):
         return 1.0
-    follows = diagnosis_of(colour=stated["colour"], shape=stated.get("shape", ""), border=stated["border"])
+    follows = diagnosis_of(**{name: stated.get(name, "") for name in ("skin_tone", "colour", "shape", "border")})
     return 5.0 if follows == concluded else 1.0
+
+
+def _deciding(stated: dict[str, str]) -> tuple[str, ...]:
+    """The attributes that the toy rule looks at, given those stated."""
+    if stated.get("skin_tone") == "dark":
+        return ("skin_tone", "colour")
+    if stated.get("colour") in ("black", "brown"):
+        return ("skin_tone", "colour", "border")
+    return ("skin_tone", "colour", "shape", "border")
 
 
 def _sentences(text: str) -> list[str]:
