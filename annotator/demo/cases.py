@@ -1,7 +1,6 @@
 """The demo's cases: drawings with a known truth, each marked *synthetic* in the picture."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,7 @@ from scoring.models import Case, Source, Split
 from scoring.services.cases import create_case
 
 SKIN_TONE_SCALE = "three-level"
-TONES = {
-    Split.TRAINING: ("dark", "light", "dark", "medium", "dark"),
-    Split.EVALUATION: ("dark", "light", "medium"),
-}
+TONES = ("dark", "light", "medium")
 SITES = ("forearm", "back", "thigh", "shoulder", "calf", "abdomen")
 
 
@@ -38,7 +34,7 @@ def create_source() -> Source:
     )
 
 
-def create_cases(*, source: Source, size: Size, seed: int, tick: Callable[[], Any]) -> list[Case]:
+def create_cases(*, source: Source, size: Size, seed: int) -> list[Case]:
     """Draw and store the cases; the truth goes to its own table, which only its evaluator reads."""
     import numpy as np
 
@@ -48,11 +44,9 @@ def create_cases(*, source: Source, size: Size, seed: int, tick: Callable[[], An
     cases = []
     for split, count in ((Split.TRAINING, size.training), (Split.EVALUATION, size.evaluation)):
         for number in range(count):
-            tones = TONES[split]
-            lesion = sample(rng, skin_tone=tones[number % len(tones)])
+            lesion = sample(rng, skin_tone=TONES[number % len(TONES)])
             drawing_seed = int(rng.integers(2**31))
             cases.append(_create_one(source, split, f"{split}-{number:04}", lesion, drawing_seed))
-            tick()
     return cases
 
 

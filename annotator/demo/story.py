@@ -44,7 +44,7 @@ def load(*, size: drawings.Size, seed: int, report: Callable[[str], None]) -> No
     cast = people.create_people()
     study = _study(cast)
     report(f"{size.training + size.evaluation} drawings")
-    stored = drawings.create_cases(source=drawings.create_source(), size=size, seed=seed, tick=lambda: None)
+    stored = drawings.create_cases(source=drawings.create_source(), size=size, seed=seed)
     model = register_base(
         name="SkinGPT-R1 tiny (synthetic)",
         path=settings.BASE_DIR / "modelhub/ml/weights/tiny",

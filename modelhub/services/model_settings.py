@@ -97,7 +97,7 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "max_length": 4096,
     "checkpoint_every_steps": 50,
 }
-SYNTHETIC_TRAINING: dict[str, Any] = {"lr": 2e-3, "grad_accumulation": 1, "checkpoint_every_steps": 10}
+SYNTHETIC_TRAINING: dict[str, Any] = {"lr": 1e-3, "grad_accumulation": 1, "checkpoint_every_steps": 10}
 
 
 def generation_settings(model: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tests.flows.dermatologist import consent, lesions_by_code, rate_all
 from tests.flows.studio import Studio, running_studio
 from tests.flows.visitor import Visitor
 
-HELD_OUT = 240
+HELD_OUT = 300
 
 
 @pytest.mark.slow

@@ -7,7 +7,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
 
+from modelhub import tasks
 from modelhub.models import Run
 from modelhub.services import runs
 from modelhub.services.runs import LeaseLost, claim_run, create_run, finish_run, reap, request_cancel, retry_run
@@ -99,8 +101,12 @@ def test_a_message_goes_out_only_on_commit_and_with_the_key_alone(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_a_broker_the_run_waits_for_the_reaper():
-    run = create_run(kind=Run.Kind.EXPORT, title="Export", plan={}, actor=None)  # the suite starts no broker
+def test_without_a_broker_the_run_waits_for_the_reaper(monkeypatch):
+    def refuse(run_id: int) -> None:
+        raise BrokerError("Connection refused")  # as Celery says when nothing listens
+
+    monkeypatch.setattr(tasks.run_on_default, "delay", refuse)
+    run = create_run(kind=Run.Kind.EXPORT, title="Export", plan={}, actor=None)
     run.refresh_from_db()
     assert (run.state, run.sent_at) == ("queued", None)
 
