@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import QueryDict
 
-from scoring.models import Case, Source, Split
+from scoring.models import Case, CaseFlag, Source, Split
 
 SEPARATOR = "\t"  # between a skin tone's scale and its value; no name holds one
 
@@ -19,6 +19,7 @@ class CaseFilter:
     split: str = ""
     tone: str = ""
     diagnosis: str = ""
+    flagged: str = ""
 
     @classmethod
     def from_query(cls, query: QueryDict) -> "CaseFilter":
@@ -26,7 +27,7 @@ class CaseFilter:
 
     @property
     def is_active(self) -> bool:
-        return any((self.source, self.split, self.tone, self.diagnosis))
+        return any((self.source, self.split, self.tone, self.diagnosis, self.flagged))
 
     def cases(self) -> QuerySet[Case]:
         """Newest first. A value that nothing has gives an empty list, not an error."""
@@ -41,6 +42,8 @@ class CaseFilter:
         elif self.tone:
             scale, _, value = self.tone.partition(SEPARATOR)
             found = found.filter(skin_tone_scale=scale, skin_tone=value)
+        if self.flagged:
+            found = found.filter(Exists(CaseFlag.objects.filter(case=OuterRef("pk"), resolved_at__isnull=True)))
         return found.filter(diagnosis__icontains=self.diagnosis) if self.diagnosis else found
 
 

@@ -42,6 +42,7 @@ def case_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "case": case,
         "rights": rights_in_words(case.source),
         "others_in_group": Case.objects.filter(group=case.group).exclude(pk=case.pk).count(),
+        "flags": case.flags.select_related("resolved_by").order_by("-pk"),
         "narratives": [narrative_row(number, one) for number, one in enumerate(narratives, start=1)],
     }
     return render(request, "cases/detail.html", context)
