@@ -41,6 +41,7 @@ def _roles_exist(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # the long ones first, the rest beside them
     missing = missing_for_marker()
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
     if not left_out:

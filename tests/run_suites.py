@@ -15,7 +15,17 @@ SECOND_ROUND = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
 def run_pytest(title: str, arguments: list[str], settings: dict[str, str]) -> int:
     print(f"== {title}", flush=True)
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", os.environ.get("TEST_PROCESSES", "2"), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        os.environ.get("TEST_PROCESSES", "2"),
+        "--dist",
+        "worksteal",
+        *arguments,
+    ]
     return subprocess.run(command, env={**kept, **settings}, check=False, stdin=subprocess.DEVNULL).returncode
 
 
