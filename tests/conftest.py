@@ -27,19 +27,6 @@ assert str(settings.VAR_DIR) == VAR_DIR  # and from here on pytest-django finds 
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
-@pytest.fixture(autouse=True)
-def _roles_exist(request: pytest.FixtureRequest) -> None:
-    """A transactional test empties every table at its end, the migration's roles included: give them to the next."""
-    marker = request.node.get_closest_marker("django_db")
-    if (marker and marker.kwargs.get("transaction")) or {"transactional_db", "live_server"} & set(request.fixturenames):
-        request.getfixturevalue("transactional_db")
-        from django.contrib.auth.models import Group
-
-        from annotator.accounts.roles import ROLES
-
-        Group.objects.bulk_create([Group(name=role) for role in ROLES], ignore_conflicts=True)
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # the long ones first, the rest beside them
     missing = missing_for_marker()

@@ -24,6 +24,7 @@ def run_pytest(title: str, arguments: list[str], settings: dict[str, str]) -> in
         os.environ.get("TEST_PROCESSES", "2"),
         "--dist",
         "worksteal",
+        "--durations=25",
         *arguments,
     ]
     return subprocess.run(command, env={**kept, **settings}, check=False, stdin=subprocess.DEVNULL).returncode

@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import RequestFactory
 
@@ -116,3 +117,10 @@ def test_home_without_a_role_says_whom_to_ask(client, db):
 @pytest.mark.parametrize("time", ["first", "second"])
 def test_roles_are_there_after_a_test_that_empties_the_tables(time):
     assert person("someone", "researcher").is_researcher
+
+
+@pytest.mark.django_db
+def test_emptying_the_tables_keeps_the_roles():
+    """A transactional test ends with a flush: whichever test comes next must find the roles."""
+    call_command("flush", interactive=False, verbosity=0)
+    assert set(Group.objects.values_list("name", flat=True)) == set(ROLES)
