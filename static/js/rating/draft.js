@@ -1,9 +1,6 @@
 // Nothing entered is lost: every field goes to the server as it is typed, and to a journal in this
 // browser until the server has it. Also the heartbeat that keeps the case hers, and her active time.
-(() => {
-  const form = document.getElementById("scores");
-  if (!form) return;
-
+Rating.onCase((form, signal) => {
   const SAVE_AFTER_MS = 500;
   const RETRY_AFTER_MS = 5_000;
   const HEARTBEAT_MS = 60_000;
@@ -200,4 +197,4 @@
   }, HEARTBEAT_MS);
 
   restore();
-})();
+});

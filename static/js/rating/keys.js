@@ -1,8 +1,5 @@
 // The keyboard. Keys rest while a field is being typed in or a dialog is open.
-(() => {
-  const form = document.getElementById("scores");
-  if (!form) return;
-
+Rating.onCase((form, signal) => {
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
   const steps = () => [...document.querySelectorAll("#narrative [data-step]")];
   const reviseLink = document.querySelector("[data-revise]");
@@ -60,7 +57,7 @@
     if (!act) return;
     event.preventDefault();
     act();
-  });
+  }, { signal });
 
   const leave = (event) => {
     if (document.querySelector("dialog[open]")) return;
@@ -86,10 +83,10 @@
       const all = steps();
       for (const other of all) other.classList.toggle("is-current", other === step);
     }
-  });
+  }, { signal });
   for (const button of document.querySelectorAll("[data-open], [data-close-previous]")) button.hidden = false;
   document.addEventListener("htmx:afterSwap", () => {
     const first = document.querySelector("[data-revise-form] textarea");
     if (first) first.focus();
-  });
-})();
+  }, { signal });
+});

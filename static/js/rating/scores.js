@@ -1,8 +1,5 @@
 // The six dimensions: which one is active, what is chosen, what is missing.
-(() => {
-  const form = document.getElementById("scores");
-  if (!form) return;
-
+Rating.onCase((form, signal) => {
   const rows = [...form.querySelectorAll("[data-dimension]")];
   const details = new Map([...form.querySelectorAll("[data-detail]")].map((node) => [node.dataset.detail, node]));
   const missingShown = form.querySelector("[data-missing]");
@@ -108,10 +105,12 @@
       form.dispatchEvent(new CustomEvent("rating:sending"));
     }
   });
-  window.addEventListener("pageshow", () => {
+  const usable = () => {
     sending = false;
     draw();
-  });
+  };
+  window.addEventListener("pageshow", usable, { signal });
+  form.addEventListener("rating:unsent", usable);
 
   const fold = form.querySelector("[data-fold]");
   const setFold = (folded) => {
@@ -123,14 +122,14 @@
   setFold(sessionStorage.getItem("rating:folded") === "1");
   fold.addEventListener("click", () => setFold(!form.classList.contains("is-folded")));
 
-  document.addEventListener("rating:restored", draw);
+  document.addEventListener("rating:restored", draw, { signal });
   document.addEventListener("rating:key", ({ detail }) => {
     if (detail.score !== undefined) choose(detail.score);
     else if (detail.move) move(detail.move);
     else if (detail.comment === "dimension") openComment(detailOf(active()).querySelector("details"));
     else if (detail.comment === "whole") openComment(form.querySelector("details.overall"));
     else if (detail.submit) form.requestSubmit();
-  });
+  }, { signal });
   activate(active(), false);
   draw();
-})();
+});

@@ -1,5 +1,5 @@
 // The image: fit, 1:1, zoom, pan, full screen, brightness and contrast. Display only; nothing is sent or kept.
-(() => {
+Rating.onCase((form, signal) => {
   const stage = document.querySelector("[data-viewer]");
   const image = stage && stage.querySelector("img");
   if (!image || typeof Panzoom !== "function") return;
@@ -29,7 +29,7 @@
   image.addEventListener("panzoomchange", showZoom);
   image.addEventListener("load", showZoom);
   if (image.complete && image.naturalWidth) showZoom();
-  window.addEventListener("resize", showZoom);
+  window.addEventListener("resize", showZoom, { signal });
   stage.addEventListener("wheel", (event) => panzoom.zoomWithWheel(event), { passive: false });
   stage.addEventListener("dblclick", () => (isFitted() ? actual() : fit()));
 
@@ -85,5 +85,5 @@
   document.addEventListener("rating:zoom", (event) => {
     if (event.detail === "toggle") (isFitted() ? actual : fit)();
     else tools[event.detail]();
-  });
-})();
+  }, { signal });
+});
