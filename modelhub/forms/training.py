@@ -9,7 +9,10 @@ from modelhub.models import ModelVersion
 from modelhub.services.model_settings import TRAINING_RULES, training_settings
 
 SETTING_LABELS = {
-    "recipe": ("Recipe", "What learns: LoRA matrices of the language model, the side branch, or both."),
+    "recipe": (
+        "Recipe",
+        "LoRA: the language model. Dual distillation: the side branch that reads the image.",
+    ),
     "epochs": ("Epochs", "How often every record is seen."),
     "lr": ("Learning rate", "Highest rate; it warms up, then falls along a cosine."),
     "rank": ("LoRA rank", "Size of the adapter's matrices."),

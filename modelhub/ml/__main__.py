@@ -69,7 +69,7 @@ def add_train(commands: Any) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl and images")
     parser.add_argument("--out", type=Path, required=True, help="folder for progress, checkpoint and adapter")
     parser.add_argument("--settings", type=Path, help="JSON file of settings")
-    parser.add_argument("--recipe", choices=("lora", "branch", "both"))
+    parser.add_argument("--recipe", choices=("lora", "dual_distillation", "both"))
     for name, kind in TRAIN_FLAGS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=kind)
     parser.add_argument("--precision", choices=("float32", "bfloat16"))

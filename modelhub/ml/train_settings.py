@@ -5,19 +5,20 @@ from typing import Any, Literal
 
 from modelhub.ml.losses import LossWeights
 
-RECIPES = ("lora", "branch", "both")
+RECIPES = ("lora", "dual_distillation", "both")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Defaults are the published ones: 10 epochs, learning rate 1e-4 (cosine, warm-up 3 %), 128 cases a step.
 
-    `recipe`: `lora` trains low-rank matrices in the language model, `branch` the side branch, `both` both.
+    `recipe`: `lora` trains low-rank matrices in the language model, `dual_distillation` the side branch by the paper's
+    four losses, `both` both.
     A step sees `batch` · `grad_accumulation` cases. `warmup`: share of all steps. `max_length`: tokens of prompt, image
     and answer; a longer record is refused, not cut. `branch_sizes`: sizes of a branch made new (see SkinBranchConfig).
     """
 
-    recipe: Literal["lora", "branch", "both"] = "lora"
+    recipe: Literal["lora", "dual_distillation", "both"] = "lora"
     epochs: int = 10
     lr: float = 1e-4
     rank: int = 16
@@ -75,4 +76,4 @@ class TrainSettings:
 
     @property
     def trains_branch(self) -> bool:
-        return self.recipe in ("branch", "both")
+        return self.recipe in ("dual_distillation", "both")

@@ -68,7 +68,7 @@ GENERATION_DEFAULTS: dict[str, Any] = {
 SYNTHETIC_GENERATION: dict[str, Any] = {"do_sample": False, "max_new_tokens": 256}
 
 TRAINING_RULES: dict[str, Number | Choice] = {
-    "recipe": Choice(("lora", "branch", "both")),
+    "recipe": Choice(("lora", "dual_distillation", "both")),
     "epochs": Number(1, 1000, whole=True),
     "lr": Number(0, 0.1, open_low=True),
     "rank": Number(1, 512, whole=True),

@@ -36,16 +36,16 @@ def losses(out: Path, term: str = "answer") -> list[float]:
     return [json.loads(line)["losses"][term] for line in (out / "progress.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("recipe", ["lora", "branch", "both"])
+@pytest.mark.parametrize("recipe", ["lora", "dual_distillation", "both"])
 def test_training_learns_and_the_adapter_reloads(recipe: str, base: Path, dataset: Path, tmp_path: Path) -> None:
     before = (base / "model.safetensors").read_bytes()
     result = train(base=base, data=dataset, out=tmp_path, settings=quick(recipe=recipe, epochs=8))
 
     found = losses(tmp_path)
     assert len(found) == result.steps == 16
-    assert np.mean(found[-2:]) < (0.95 if recipe == "branch" else 0.9) * np.mean(found[:2])
+    assert np.mean(found[-2:]) < (0.95 if recipe == "dual_distillation" else 0.9) * np.mean(found[:2])
     files = {path.name for path in result.adapter.iterdir()}
-    assert ("adapter_model.safetensors" in files) == (recipe != "branch")
+    assert ("adapter_model.safetensors" in files) == (recipe != "dual_distillation")
     assert ("skin_branch.safetensors" in files) == (recipe != "lora")
     assert (base / "model.safetensors").read_bytes() == before
     provenance = json.loads((result.adapter / "provenance.json").read_text())
@@ -86,14 +86,14 @@ def test_bfloat16_trains_float32_masters(base: Path, dataset: Path, tmp_path: Pa
 
 
 def test_only_the_recipe_gets_gradients(base_with_branch: Path, dataset: Path) -> None:
-    for recipe in ("lora", "branch", "both"):
+    for recipe in ("lora", "dual_distillation", "both"):
         loaded = load(LoadSpec(base_with_branch))
         prepare_model(loaded, quick(recipe=recipe))
         names = {name for name, p in loaded.model.named_parameters() if p.requires_grad}
         lora = {name for name in names if "lora_" in name}
         branch = {name for name in names if name.startswith("branch.")}
         assert names == lora | branch
-        assert (bool(lora), bool(branch)) == (recipe != "branch", recipe != "lora")
+        assert (bool(lora), bool(branch)) == (recipe != "dual_distillation", recipe != "lora")
         assert not any("visual" in name for name in lora)
 
 
@@ -213,14 +213,14 @@ def test_teacher_features_are_used_and_counted(base: Path, tmp_path: Path) -> No
     data = make_dataset(tmp_path / "set")
     for i in range(3):
         np.save(data / "images" / f"{i}.png.npy", np.ones(10, dtype=np.float32))
-    result = train(base=base, data=data, out=tmp_path / "out", settings=quick(recipe="branch", batch=8))
+    result = train(base=base, data=data, out=tmp_path / "out", settings=quick(recipe="dual_distillation", batch=8))
     provenance = json.loads((result.adapter / "provenance.json").read_text())
     assert provenance["teacher_features"] == {"present": 3, "missing": 5}
     found = losses(tmp_path / "out", "distill")
     assert found[-1] < found[0]
     np.save(data / "images" / "0.png.npy", np.ones(11, dtype=np.float32))
     with pytest.raises(DatasetError, match=r"0\.png\.npy must hold 10"):
-        train(base=base, data=data, out=tmp_path / "out2", settings=quick(recipe="branch"))
+        train(base=base, data=data, out=tmp_path / "out2", settings=quick(recipe="dual_distillation"))
 
 
 @pytest.mark.parametrize(
