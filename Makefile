@@ -7,7 +7,7 @@ LINKS := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)")
 INSTALL = if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install --quiet --python $(PY) $(LINKS)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check format migrations clean
+.PHONY: help run test check format migrations translations clean
 
 help: ## what there is
 	@echo "DermCoT Studio: dermatologists score and correct narratives, models learn from the certified ones."
@@ -48,6 +48,9 @@ format: $(VENV)/.installed-dev ## put Python and templates into the house style
 
 migrations: $(VENV)/.installed ## write migrations for changed models
 	@$(PY) manage.py makemigrations
+
+translations: $(VENV)/.installed-dev ## collect the texts of pages into locale/ and compile them
+	@$(PY) manage.py translations
 
 bench-%: $(VENV)/.installed-dev ## one measurement, for example `make bench-claims`
 	@exec $(PY) -m bench.$* $(ARGS)

@@ -1,8 +1,9 @@
 """The six DermEval dimensions, their questions and the anchors of every level.
 
 Scale 0 to 5 per dimension, 5 best; overall = unweighted mean of the six (DermBench,
-arXiv 2511.09195). People and judges are shown the same words. A change of any word is a
-new rubric version: every rating names the version it was given under.
+arXiv 2511.09195). People and judges are shown the same words, in English or in Chinese
+(``scoring.rubric_chinese``). A change of any word in either language is a new rubric version:
+every rating names the version it was given under.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from scoring.digest import content_hash
+from scoring.rubric_chinese import CHINESE
 
 LEVELS = (0, 1, 2, 3, 4, 5)
 CANNOT_JUDGE_REASONS = {
@@ -111,24 +113,23 @@ DIMENSIONS: tuple[Dimension, ...] = (
         ),
     ),
 )
+CHINESE_DIMENSIONS: tuple[Dimension, ...] = tuple(Dimension(d.key, *CHINESE[d.key]) for d in DIMENSIONS)
 DIMENSION_KEYS: tuple[str, ...] = tuple(d.key for d in DIMENSIONS)
 DIMENSION_CHOICES: list[tuple[str, str]] = [(d.key, d.name) for d in DIMENSIONS]
 DIMENSION_NAMES: dict[str, str] = dict(DIMENSION_CHOICES)
+
+
+def dimensions_in(language: str | None) -> tuple[Dimension, ...]:
+    """The six in the words of a language tag ("en", "zh-hans", ...); in English where there are no others."""
+    return CHINESE_DIMENSIONS if (language or "").lower().startswith("zh") else DIMENSIONS
 
 
 def rubric_content() -> dict[str, Any]:
     """The words and the scale of this rubric as plain data, as stored and hashed."""
     return {
         "scale": {"lowest": LEVELS[0], "highest": LEVELS[-1], "step": 1},
-        "dimensions": [
-            {
-                "key": d.key,
-                "name": d.name,
-                "question": d.question,
-                "anchors": list(d.anchors),
-            }
-            for d in DIMENSIONS
-        ],
+        "dimensions": [_words(d) for d in DIMENSIONS],
+        "translations": {"zh-hans": [_words(d) for d in CHINESE_DIMENSIONS]},
     }
 
 
@@ -142,3 +143,12 @@ def overall(scores: Mapping[str, float | None]) -> float | None:
     values = [scores.get(key) for key in DIMENSION_KEYS]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(DIMENSION_KEYS) else None
+
+
+def _words(dimension: Dimension) -> dict[str, Any]:
+    return {
+        "key": dimension.key,
+        "name": dimension.name,
+        "question": dimension.question,
+        "anchors": list(dimension.anchors),
+    }

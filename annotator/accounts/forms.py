@@ -5,6 +5,8 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotator.accounts import throttle
 from annotator.accounts.models import LANGUAGES_READ, User
@@ -19,7 +21,8 @@ class LoginForm(AuthenticationForm):
         who = {"username": self.data.get("username", "")[:150], "address": throttle.address_of(self.request)}
         if throttle.is_paused(**who):
             minutes = settings.LOGIN_FAILURE_WINDOW_MINUTES
-            raise ValidationError(f"Too many failed attempts. Wait {minutes} minutes, then try again.", code="paused")
+            text = _("Too many failed attempts. Wait %(minutes)s minutes, then try again.")
+            raise ValidationError(text, code="paused", params={"minutes": minutes})
         try:
             cleaned = super().clean()
         except ValidationError:
@@ -33,10 +36,10 @@ class ProfileForm(forms.ModelForm):
     """What a rater states before her first case."""
 
     languages = forms.MultipleChoiceField(
-        label="Languages you read",
+        label=gettext_lazy("Languages you read"),
         choices=list(LANGUAGES_READ.items()),
         widget=forms.CheckboxSelectMultiple,
-        help_text="You are given narratives in these languages only.",
+        help_text=gettext_lazy("You are given narratives in these languages only."),
     )
 
     class Meta:

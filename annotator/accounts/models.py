@@ -10,25 +10,26 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from annotator.accounts import roles
 
 
 class Qualification(models.TextChoices):
-    SPECIALIST = "specialist", "Board-certified dermatologist"
-    RESIDENT = "resident", "Dermatology resident"
-    OTHER_PHYSICIAN = "other_physician", "Physician of another specialty"
-    STUDENT = "student", "Medical student"
-    NON_CLINICAL = "non_clinical", "Not a clinician"
+    SPECIALIST = "specialist", _("Board-certified dermatologist")
+    RESIDENT = "resident", _("Dermatology resident")
+    OTHER_PHYSICIAN = "other_physician", _("Physician of another specialty")
+    STUDENT = "student", _("Medical student")
+    NON_CLINICAL = "non_clinical", _("Not a clinician")
 
 
 LANGUAGES_READ = {
-    "en": "English",
-    "zh-hans": "Chinese (simplified)",
-    "de": "German",
-    "es": "Spanish",
-    "fr": "French",
-    "pt": "Portuguese",
+    "en": _("English"),
+    "zh-hans": _("Chinese (simplified)"),
+    "de": _("German"),
+    "es": _("Spanish"),
+    "fr": _("French"),
+    "pt": _("Portuguese"),
 }
 
 
@@ -36,13 +37,20 @@ class User(AbstractUser):
     """A person. `public_id` is random and is the only id of hers that leaves the database."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    qualification = models.CharField(max_length=32, choices=Qualification.choices, blank=True)
+    qualification = models.CharField(_("qualification"), max_length=32, choices=Qualification.choices, blank=True)
     years_experience = models.PositiveSmallIntegerField(
-        "years of experience in dermatology", null=True, blank=True, validators=[MaxValueValidator(80)]
+        _("years of experience in dermatology"), null=True, blank=True, validators=[MaxValueValidator(80)]
     )
-    country = models.CharField(max_length=80, blank=True)
-    conflicts = models.TextField("conflicts of interest", blank=True, help_text="Write “none” if there are none.")
-    languages = models.JSONField("languages read", default=list, blank=True)
+    country = models.CharField(_("country"), max_length=80, blank=True)
+    conflicts = models.TextField(_("conflicts of interest"), blank=True, help_text=_("Write “none” if there are none."))
+    languages = models.JSONField(_("languages read"), default=list, blank=True)
+    interface_language = models.CharField(
+        _("language of the interface"),
+        max_length=12,
+        choices=settings.LANGUAGES,
+        blank=True,
+        help_text=_("Empty: what the browser asks for."),
+    )
 
     class Meta:
         constraints = [
@@ -66,6 +74,11 @@ class User(AbstractUser):
         if self.is_superuser:
             held.add(roles.ADMINISTRATOR)
         return frozenset(held)
+
+    @property
+    def role_names(self) -> list[str]:
+        """The roles held, in words."""
+        return [str(roles.ROLE_NAMES[role]) for role in roles.ROLES if role in self.roles]
 
     def has_role(self, *wanted: str) -> bool:
         return self.is_active and not self.roles.isdisjoint(wanted)

@@ -9,12 +9,20 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 DERMATOLOGIST = "dermatologist"
 ADJUDICATOR = "adjudicator"
 ADMINISTRATOR = "administrator"
 RESEARCHER = "researcher"
 ROLES = (DERMATOLOGIST, ADJUDICATOR, ADMINISTRATOR, RESEARCHER)
+ROLE_NAMES = {
+    DERMATOLOGIST: gettext_lazy("dermatologist"),
+    ADJUDICATOR: gettext_lazy("adjudicator"),
+    ADMINISTRATOR: gettext_lazy("administrator"),
+    RESEARCHER: gettext_lazy("researcher"),
+}
 
 View = Callable[..., HttpResponseBase]
 
@@ -25,7 +33,8 @@ def check_role(request: HttpRequest, *roles: str) -> None:
     if unknown or not roles:
         raise ValueError(f"Roles are {', '.join(ROLES)}; got {sorted(unknown) or 'none'}.")
     if not request.user.is_authenticated or not request.user.has_role(*roles):
-        raise PermissionDenied(f"This page is for the role {' or '.join(roles)}. Ask an administrator if you need it.")
+        text = _("This page is for the role %(roles)s. Ask an administrator if you need it.")
+        raise PermissionDenied(text % {"roles": _(" or ").join(str(ROLE_NAMES[role]) for role in roles)})
 
 
 def role_required(*roles: str) -> Callable[[View], View]:

@@ -4,23 +4,25 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, DERMATOLOGIST, RESEARCHER
 
 STAFF = (ADMINISTRATOR, RESEARCHER)
-ENTRIES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("Rate", "rating:next", (DERMATOLOGIST,)),
-    ("My work", "rating:mine", (DERMATOLOGIST,)),
-    ("Dashboard", "dashboard", STAFF),
-    ("Cases", "cases:list", STAFF),
-    ("Narratives", "narratives:list", STAFF),
-    ("Study", "study:list", STAFF),
-    ("Review", "review:list", (ADJUDICATOR, ADMINISTRATOR)),
-    ("Models", "modelhub:model_list", STAFF),
-    ("Runs", "modelhub:run_list", STAFF),
+ENTRIES: tuple[tuple[str | Promise, str, tuple[str, ...]], ...] = (
+    (_("Rate"), "rating:next", (DERMATOLOGIST,)),
+    (_("My work"), "rating:mine", (DERMATOLOGIST,)),
+    (_("Dashboard"), "dashboard", STAFF),
+    (_("Cases"), "cases:list", STAFF),
+    (_("Narratives"), "narratives:list", STAFF),
+    (_("Study"), "study:list", STAFF),
+    (_("Review"), "review:list", (ADJUDICATOR, ADMINISTRATOR)),
+    (_("Models"), "modelhub:model_list", STAFF),
+    (_("Runs"), "modelhub:run_list", STAFF),
     ("DermCoT", "modelhub:dermcot", STAFF),
     ("DermBench", "modelhub:dermbench", STAFF),
-    ("Compare", "modelhub:compare", STAFF),
+    (_("Compare"), "modelhub:compare", STAFF),
 )
 
 
@@ -36,7 +38,7 @@ def entries_for(request: HttpRequest) -> list[Entry]:
     user = request.user
     if not user.is_authenticated:
         return []
-    found = [(label, _url(name)) for label, name, roles in ENTRIES if user.has_role(*roles)]
+    found = [(str(label), _url(name)) for label, name, roles in ENTRIES if user.has_role(*roles)]
     reachable = [(label, url) for label, url in found if url]
     current = max((url for _, url in reachable if request.path.startswith(url)), key=len, default=None)
     return [Entry(label, url, url == current) for label, url in reachable]

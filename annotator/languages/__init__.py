@@ -1,0 +1,1 @@
+"""The interface's languages: their catalogues of texts and the choice of one."""
