@@ -1,5 +1,7 @@
 """The side branch of SkinGPT-R1: patches in, a skin-colour guess, a teacher-like embedding and a language bias out.
 
+One architecture, two published shapes: the second version (skin-colour classifier, residual layers of routed experts)
+is the default; the first (residual visual head, no classifier, no experts) is the same with the sizes `FIRST_VERSION`.
 State-dict keys and shapes are the reference implementation's, so its checkpoints load unchanged.
 """
 
@@ -11,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 ROUTING_EPSILON = 1e-6
+# the seed's branch (arXiv 2511.15242, November 2025); the width of its head is not published, this one is ours
+FIRST_VERSION = {"experts": 0, "skin_classes": 0, "layers": 1, "expert_width": 1024}
+MAY_BE_ZERO = ("experts", "skin_classes")
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class SkinBranchConfig:
     """Sizes of the branch; all but `hidden` (the backbone's width) default to the published ones.
 
     `patch_dim`: floats per patch (channels · temporal · patch²). `teacher_width`: where it differs from `embed`, an
-    `out_proj` maps to it. `top_k`: experts used per patch.
+    `out_proj` maps to it. `top_k`: experts used per patch. `experts` 0: each layer is one residual MLP of
+    `expert_width`; `skin_classes` 0: nothing guesses the skin colour, and experts are chosen by the patch alone.
     """
 
     hidden: int
@@ -36,9 +42,11 @@ class SkinBranchConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name != "bias_scale" and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"side branch: {name} must be a whole number of at least 1, it is {value!r}")
-        if self.top_k > self.experts:
+            least = 0 if name in MAY_BE_ZERO else 1
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if name != "bias_scale" and (not whole or value < least):
+                raise ValueError(f"side branch: {name} must be a whole number of at least {least}, it is {value!r}")
+        if self.experts and self.top_k > self.experts:
             raise ValueError(f"side branch: top_k {self.top_k} is more than the {self.experts} experts")
 
     @classmethod
@@ -48,21 +56,26 @@ class SkinBranchConfig:
         Raises KeyError naming the tensor that is missing.
         """
         embed = state["text_bias.0.weight"].shape[1]
+        layers = {key.split(".")[2] for key in state if key.startswith("distill_head.adapters.")}
+        first = "distill_head.adapters.0."
+        routed = any(key.startswith((f"{first}router_", f"{first}experts.")) for key in state)
+        inner = f"{first}experts.0.net.0.weight" if routed else f"{first}net.0.weight"
+        classifier = "distill_head.skin_classifier."
+        guesses = any(key.startswith(classifier) for key in state)
         in_proj = state.get("distill_head.in_proj.weight")
         out_proj = state.get("distill_head.out_proj.weight")
-        adapters = {key.split(".")[2] for key in state if key.startswith("distill_head.adapters.")}
         return cls(
             hidden=state["text_bias.2.weight"].shape[0],
-            patch_dim=1176 if in_proj is None else in_proj.shape[1],
+            patch_dim=cls.patch_dim if in_proj is None else in_proj.shape[1],
             embed=embed,
-            experts=state["distill_head.adapters.0.router_img.weight"].shape[0],
-            expert_width=state["distill_head.adapters.0.experts.0.net.0.weight"].shape[0],
-            layers=len(adapters),
+            experts=state[f"{first}router_img.weight"].shape[0] if routed else 0,
+            expert_width=state[inner].shape[0],
+            layers=len(layers),
             top_k=top_k,
             rank=state["text_bias.0.weight"].shape[0],
             teacher_width=embed if out_proj is None else out_proj.shape[0],
-            skin_classes=state["distill_head.skin_classifier.2.weight"].shape[0],
-            classifier_width=state["distill_head.skin_classifier.0.weight"].shape[0],
+            skin_classes=state[f"{classifier}2.weight"].shape[0] if guesses else 0,
+            classifier_width=state[f"{classifier}0.weight"].shape[0] if guesses else cls.classifier_width,
         )
 
 
@@ -70,13 +83,13 @@ class SkinBranchConfig:
 class BranchOutput:
     """Per image: `vision_embed` [images, embed], `vision_proj` [images, teacher], `skin_logits` [images, classes],
     `balance` [images] (8 experts spread evenly over 4 layers give 8; summed over layers); per patch: `routing`
-    [layers, patches, top_k] expert numbers, best first."""
+    [layers, patches, top_k] expert numbers, best first. None where the branch has no classifier or no experts."""
 
     vision_embed: Tensor
     vision_proj: Tensor
-    skin_logits: Tensor
-    balance: Tensor
-    routing: Tensor
+    skin_logits: Tensor | None
+    balance: Tensor | None
+    routing: Tensor | None
 
 
 class PatchGroups:
@@ -98,18 +111,32 @@ class PatchGroups:
         return values[self.image_of_patch]
 
 
-class ExpertLayer(nn.Module):
-    """A residual mixture of `experts` small MLPs, routed by patch and by predicted skin colour.
+class ResidualLayer(nn.Module):
+    """h + MLP(h): a layer without experts."""
 
-    The experts' weights are stored stacked, so that all of them are two matrix products; `state_dict` shows them under
-    the reference's names, one tensor per expert.
+    def __init__(self, config: SkinBranchConfig) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(config.embed, config.expert_width), nn.ReLU(), nn.Linear(config.expert_width, config.embed)
+        )
+
+    def forward(self, h: Tensor, _skin: Tensor | None, _groups: PatchGroups) -> tuple[Tensor, None, None]:
+        """h [patches, embed] → new h; nothing to balance, nothing routed."""
+        return h + self.net(h), None, None
+
+
+class ExpertLayer(nn.Module):
+    """A residual mixture of `experts` small MLPs, routed by patch and, where it is guessed, by skin colour.
+
+    The experts' weights are stored stacked; `state_dict` shows them under the reference's names, one tensor per expert.
     """
 
     def __init__(self, config: SkinBranchConfig) -> None:
         super().__init__()
         self.top_k = config.top_k
         self.router_img = nn.Linear(config.embed, config.experts, bias=False)
-        self.router_skin = nn.Linear(config.skin_classes, config.experts, bias=False)
+        if config.skin_classes:
+            self.router_skin = nn.Linear(config.skin_classes, config.experts, bias=False)
         singles = [
             (nn.Linear(config.embed, config.expert_width), nn.Linear(config.expert_width, config.embed))
             for _ in range(config.experts)
@@ -119,23 +146,31 @@ class ExpertLayer(nn.Module):
         self.w_out = nn.Parameter(torch.stack([b.weight.data for _, b in singles]))
         self.b_out = nn.Parameter(torch.stack([b.bias.data for _, b in singles]))
 
-    def forward(self, h: Tensor, skin: Tensor, groups: PatchGroups) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, h: Tensor, skin: Tensor | None, groups: PatchGroups) -> tuple[Tensor, Tensor, Tensor]:
         """h [patches, embed], skin probabilities [images, classes] → new h, balance [images], routing [patches, k]."""
-        probabilities = (self.router_img(h) + groups.spread(self.router_skin(skin))).softmax(dim=-1)
+        scores = self.router_img(h)
+        if skin is not None:
+            scores = scores + groups.spread(self.router_skin(skin))
+        probabilities = scores.softmax(dim=-1)
         top, chosen = probabilities.topk(self.top_k, dim=-1)
         top = top / (top.sum(dim=-1, keepdim=True) + ROUTING_EPSILON)
-        weights = torch.zeros_like(probabilities).scatter(1, chosen, top)
         used = torch.zeros_like(probabilities).scatter(1, chosen, 1.0)
         balance = len(self.w_in) * (groups.mean(probabilities) * groups.mean(used)).sum(dim=-1)
-        return h + self._experts(h, weights), balance, chosen
+        weights = torch.zeros_like(probabilities).scatter(1, chosen, top)
+        return h + self._experts(h, chosen, top) + weights @ self.b_out, balance, chosen
 
-    def _experts(self, h: Tensor, weights: Tensor) -> Tensor:
-        # every expert on every patch: 4x the needed products, but two dense ones and no wait for the routing
-        experts, width, embed = self.w_in.shape
-        inner = torch.addmm(self.b_in.reshape(-1), h, self.w_in.reshape(-1, embed).T).relu()
-        inner = (inner.view(-1, experts, width) * weights[..., None]).view(-1, experts * width)
-        out = inner @ self.w_out.transpose(1, 2).reshape(-1, embed)
-        return out + weights @ self.b_out
+    def _experts(self, h: Tensor, chosen: Tensor, top: Tensor) -> Tensor:
+        """Weighted sum of the chosen experts without their last bias: patches sorted by expert, a product for each."""
+        flat = chosen.reshape(-1)
+        order = flat.argsort(stable=True)
+        # the one wait for the device per layer
+        sizes = torch.bincount(flat, minlength=len(self.w_in)).tolist()
+        parts = h[order // self.top_k].split(sizes)
+        inner = torch.cat([torch.addmm(b, part, w.T) for part, w, b in zip(parts, self.w_in, self.b_in, strict=True)])
+        inner = inner.relu() * top.reshape(-1)[order, None]
+        out = torch.cat([part @ w.T for part, w in zip(inner.split(sizes), self.w_out, strict=True)])
+        place = torch.empty_like(order).scatter(0, order, torch.arange(len(order), device=order.device))
+        return out[place].view(len(h), self.top_k, -1).sum(dim=1)
 
     def _stacked(self) -> dict[str, nn.Parameter]:
         return {
@@ -172,7 +207,7 @@ class ExpertLayer(nn.Module):
             else:
                 with torch.no_grad():
                     target.copy_(state_dict[key])
-        own = ("router_img.", "router_skin.")
+        own = tuple(f"{name}." for name, _ in self.named_children())
         for key in state_dict:
             if key.startswith(prefix) and key not in expected and not key.removeprefix(prefix).startswith(own):
                 unexpected_keys.append(key)
@@ -184,29 +219,31 @@ class DistillHead(nn.Module):
     def __init__(self, config: SkinBranchConfig) -> None:
         super().__init__()
         self.in_proj = nn.Linear(config.patch_dim, config.embed, bias=False)
-        self.skin_classifier = nn.Sequential(
-            nn.Linear(config.embed, config.classifier_width),
-            nn.ReLU(),
-            nn.Linear(config.classifier_width, config.skin_classes),
-        )
-        self.adapters = nn.ModuleList(ExpertLayer(config) for _ in range(config.layers))
+        if config.skin_classes:
+            self.skin_classifier = nn.Sequential(
+                nn.Linear(config.embed, config.classifier_width),
+                nn.ReLU(),
+                nn.Linear(config.classifier_width, config.skin_classes),
+            )
+        layer = ExpertLayer if config.experts else ResidualLayer
+        self.adapters = nn.ModuleList(layer(config) for _ in range(config.layers))
         if config.teacher_width != config.embed:
             self.out_proj = nn.Linear(config.embed, config.teacher_width, bias=False)
 
     def forward(self, patches: Tensor, image_grid_thw: Tensor) -> BranchOutput:
         groups = PatchGroups(image_grid_thw, len(patches))
         h = self.in_proj(patches)
-        skin_logits = self.skin_classifier(groups.mean(h))
-        skin = skin_logits.softmax(dim=-1)
-        balance = torch.zeros(len(image_grid_thw), device=h.device)
-        routing = []
+        skin_logits = self.skin_classifier(groups.mean(h)) if hasattr(self, "skin_classifier") else None
+        skin = None if skin_logits is None else skin_logits.softmax(dim=-1)
+        balances, routing = [], []
         for adapter in self.adapters:
-            h, layer_balance, chosen = adapter(h, skin, groups)
-            balance = balance + layer_balance
-            routing.append(chosen)
+            h, balance, chosen = adapter(h, skin, groups)
+            balances += [] if balance is None else [balance]
+            routing += [] if chosen is None else [chosen]
         embed = groups.mean(h)
         projected = self.out_proj(embed) if hasattr(self, "out_proj") else embed
-        return BranchOutput(embed, projected, skin_logits, balance, torch.stack(routing))
+        balance = torch.stack(balances).sum(dim=0) if balances else None
+        return BranchOutput(embed, projected, skin_logits, balance, torch.stack(routing) if routing else None)
 
 
 class SkinBranch(nn.Module):

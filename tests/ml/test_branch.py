@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelhub.ml.branch import SkinBranch, SkinBranchConfig
+from modelhub.ml.branch import FIRST_VERSION, SkinBranch, SkinBranchConfig
 
 SIZES = SkinBranchConfig(hidden=12, patch_dim=20, embed=16, experts=4, expert_width=6, layers=2, top_k=2, rank=5)
 
@@ -119,5 +119,62 @@ def test_a_new_branch_changes_nothing() -> None:
 def test_nonsense_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="top_k 9"):
         SkinBranchConfig(hidden=8, top_k=9)
+    with pytest.raises(ValueError, match="layers must be"):
+        SkinBranchConfig(hidden=8, layers=0)
     with pytest.raises(ValueError, match="experts must be"):
-        SkinBranchConfig(hidden=8, experts=0)
+        SkinBranchConfig(hidden=8, experts=-1)
+
+
+def first_version() -> SkinBranch:
+    torch.manual_seed(2)
+    sizes = FIRST_VERSION | {"expert_width": 7, "embed": 16, "rank": 5, "teacher_width": 9}
+    return SkinBranch(SkinBranchConfig(hidden=12, patch_dim=20, **sizes))
+
+
+def test_the_first_version_is_a_residual_head_and_a_language_bias() -> None:
+    branch = first_version()
+    state = branch.state_dict()
+    assert set(state) == {
+        *(f"distill_head.{name}.weight" for name in ("in_proj", "out_proj")),
+        *(f"distill_head.adapters.0.net.{i}.{kind}" for i in (0, 2) for kind in ("weight", "bias")),
+        *("text_bias.0.weight", "text_bias.2.weight", "logit_bias_scale"),
+    }
+    patches = torch.randn(6, 20)
+    h = patches @ state["distill_head.in_proj.weight"].T
+    inner = (h @ state["distill_head.adapters.0.net.0.weight"].T + state["distill_head.adapters.0.net.0.bias"]).relu()
+    h = h + inner @ state["distill_head.adapters.0.net.2.weight"].T + state["distill_head.adapters.0.net.2.bias"]
+
+    output = branch(patches, torch.tensor([[1, 2, 3]]))
+
+    torch.testing.assert_close(output.vision_embed[0], h.mean(0))
+    torch.testing.assert_close(output.vision_proj[0], state["distill_head.out_proj.weight"] @ h.mean(0))
+    assert output.skin_logits is output.balance is output.routing is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"teacher_width": 16}, {"layers": 3}, {"experts": 4}, {"skin_classes": 3}])
+def test_any_mixture_of_the_versions_is_found_in_its_tensors(changes: dict[str, int]) -> None:
+    sizes = FIRST_VERSION | {"expert_width": 7, "embed": 16, "rank": 5, "teacher_width": 9} | changes
+    config = SkinBranchConfig(hidden=12, patch_dim=20, **sizes)
+    branch = SkinBranch(config)
+    output = branch(torch.randn(10, 20), torch.tensor([[1, 2, 2], [1, 2, 3]]))
+    assert (output.skin_logits is None, output.balance is None) == (not config.skin_classes, not config.experts)
+    found = SkinBranchConfig.from_state(branch.state_dict())
+    assert found == config
+    SkinBranch(found).load_state_dict(branch.state_dict())
+
+
+def test_a_second_version_without_its_classifier_is_not_taken_for_a_first(branch: SkinBranch) -> None:
+    state = {key: value for key, value in branch.state_dict().items() if "skin_classifier" not in key}
+    with pytest.raises(RuntimeError, match=r"Unexpected.*adapters\.0\.router_skin\.weight"):
+        SkinBranch(SkinBranchConfig.from_state(state)).load_state_dict(state)
+
+
+def test_experts_that_get_no_patch_have_no_gradient(branch: SkinBranch) -> None:
+    output = branch(torch.randn(1, SIZES.patch_dim), torch.tensor([[1, 1, 1]]))
+    output.vision_embed.sum().backward()
+    assert output.routing is not None
+    for layer, adapter in enumerate(branch.distill_head.adapters):
+        used = set(output.routing[layer].flatten().tolist())
+        for expert in range(SIZES.experts):
+            assert bool(adapter.w_in.grad[expert].any()) <= (expert in used)
+            assert bool(adapter.b_out.grad[expert].any()) == (expert in used)
