@@ -69,7 +69,8 @@ def test_killed_while_training(tmp_path):
     assert (run.state, run.attempt) == ("succeeded", 2), run.error
     curve = training.get().curve
     assert [point["step"] for point in curve] == list(range(1, 121))
-    assert curve[:checkpoint] == first[:checkpoint]
+    kept = min(checkpoint, len(first))  # the trainer may have kept a step that its worker had not yet read
+    assert curve[:kept] == first[:kept]
     assert ModelVersion.objects.filter(kind="adapter").count() == 1
     assert training.get().result.card["steps"] == 120
 
