@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelhub.ml.teacher_command import add_teacher_commands
+
 DESCRIPTION = "SkinGPT-R1: write narratives, fine-tune, compare with the reference, build the synthetic demo model."
 
 
@@ -15,6 +17,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_generate(commands)
     add_train(commands)
+    add_teacher_commands(commands)
     parity = commands.add_parser("parity", help="compare with golden numbers of the public reference")
     parity.add_argument("folder", type=Path, help="folder of golden files (index.json, case*.json, *.safetensors)")
     parity.add_argument("--json", action="store_true", help="print JSON instead of a table")
