@@ -30,7 +30,7 @@ def load_model(model: ModelVersion, bias_mode: str | None) -> "LoadedModel":
     if key not in _kept:
         release_models()
         spec = LoadSpec(
-            path=model_folder(base),
+            model_folder(base),
             adapter=model_folder(adapter) if adapter else None,
             precision="bfloat16" if device == "cuda" else "float32",
             device=device,

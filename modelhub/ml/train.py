@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelhub.ml.adapter_files import write_adapter
+from modelhub.ml.adapter_files import wrap_with_lora, write_adapter
 from modelhub.ml.branch import SkinBranch, SkinBranchConfig
-from modelhub.ml.loading import LoadedModel, LoadSpec, load, wrap_with_lora
+from modelhub.ml.loading import LoadedModel, LoadSpec, load
 from modelhub.ml.losses import LossTerms, answer_loss, distillation_loss, skin_loss
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_checkpoint import keep_progress, restore_checkpoint, save_checkpoint, write_json
