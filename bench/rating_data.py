@@ -32,33 +32,39 @@ from scoring.services.studies import accept_sheet, add_sheet, create_study, invi
 PICTURES = 24
 SIZE = (640, 480)
 LEAST_BYTES = 80_000
-FINDINGS = (
-    "The photograph shows a single, sharply bordered plaque of about eleven millimetres on light skin. ",
-    "Its surface is waxy with several dark comedo-like openings and a few pale milia-like cysts. ",
-    "The colour is an even medium brown, a little darker towards the upper edge; there is no grey, blue or white veil. ",
-    "The surrounding skin carries fine solar lentigines and no redness, scale, crust or ulcer. ",
-)
-REASONING = (
-    "A stuck-on appearance with comedo-like openings speaks for a seborrhoeic keratosis. ",
-    "A melanocytic naevus is less likely, for it would seldom show milia-like cysts together with such a waxy surface. ",
-    "Melanoma must be considered in every pigmented lesion; here border and colour are even and no network ends abruptly. ",
-    "A pigmented basal cell carcinoma would show arborising vessels, leaf-like areas or a spoke-wheel, none of which is seen. ",
-    "An actinic keratosis would be rough, ill defined and rather reddish than brown. ",
-    "The distribution over sun-exposed skin and the neighbouring lentigines fit an older patient with a benign lesion. ",
-    "Taken together, morphology, colour and surroundings point to one diagnosis with little doubt. ",
-)
-ADVICE = (
-    "The answer is seborrhoeic keratosis. ",
-    "No treatment is needed unless it is irritated or its look is a burden. ",
-    "Show it again if it bleeds, grows quickly, or changes its colour or border; dermoscopy would confirm the reading. ",
-    "Where doubt remains, a shave biopsy with histology settles it. ",
-    "Sun protection and a yearly look at the whole skin are advised for everyone with this much sun damage.",
-)
+FINDINGS = """
+The photograph shows a single, sharply bordered plaque of about eleven millimetres on light skin.
+Its surface is waxy with several dark comedo-like openings and a few pale milia-like cysts.
+The colour is an even medium brown, darker towards the upper edge; there is no grey, blue or white veil.
+Dermoscopically one would expect sharp borders and hairpin vessels.
+The surrounding skin carries fine solar lentigines and no redness, scale, crust or ulcer.
+"""
+REASONING = """
+A stuck-on appearance with comedo-like openings speaks for a seborrhoeic keratosis.
+A melanocytic naevus is less likely, for it would seldom show milia-like cysts with such a waxy surface.
+Melanoma must be considered in every pigmented lesion; here border and colour are even throughout.
+A pigmented basal cell carcinoma would show arborising vessels or leaf-like areas, none of which is seen.
+An actinic keratosis would be rough, ill defined and rather reddish than brown.
+The site on sun-exposed skin and the neighbouring lentigines fit an older patient with a benign lesion.
+A wart would interrupt the skin lines and show black dots of thrombosed vessels when its surface is pared.
+Its slow growth over years and the missing symptoms are told by many patients with the same finding.
+Taken together, morphology, colour and surroundings point to one diagnosis with little doubt.
+"""
+ADVICE = """
+The answer is seborrhoeic keratosis.
+No treatment is needed unless it is irritated or its look is a burden.
+Show it again if it bleeds, grows quickly, or changes; dermoscopy would confirm the reading.
+Where doubt remains, a shave biopsy with histology settles it.
+Cryotherapy or curettage may be offered; both can leave a pale mark, which the patient should know before.
+Photographs at each visit help to notice a change that memory would miss.
+Sun protection and a yearly look at the whole skin are advised with this much sun damage.
+"""
 
 
 def narrative_text() -> str:
-    """About 1,900 characters in sixteen sentences: the length of a typical SkinGPT-R1 answer."""
-    return f"<think> {''.join(FINDINGS)}{''.join(REASONING)}</think><answer> {''.join(ADVICE)}</answer>"
+    """About 1,900 characters in twenty-one sentences: the length of a typical narrative."""
+    findings, reasoning, advice = (" ".join(part.split()) for part in (FINDINGS, REASONING, ADVICE))
+    return f"<think> {findings} {reasoning} </think><answer> {advice} </answer>"
 
 
 def picture(number: int) -> bytes:

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-PAGES = {"/accounts/login/", "/healthz"}
+PAGES = {"/accounts/login/", "/accounts/session/", "/healthz"}
 OPEN = PAGES | {"/accounts/language/"}  # takes a POST only
 # One sample value that each path converter accepts.
 SAMPLES = {"uuid": "7f1d2c34-5b6a-4c8d-9e0f-112233445566", "int": "1", "slug": "x", "str": "x", "path": "x"}
