@@ -13,7 +13,8 @@ from annotator.accounts.signed_in import user_of
 from annotator.study.forms import AmendmentForm, InviteForm, SheetForm
 from annotator.study.views import add_refusal, find_study
 from scoring.models import Study
-from scoring.services.studies import add_sheet, amend_study, invite_rater, set_study_state, start_study
+from scoring.services.amendments import amend_study
+from scoring.services.studies import add_sheet, invite_rater, set_study_state, start_study
 
 CONFIRMATIONS = {
     Study.State.RUNNING.value: ("Resume the study", "Raters can take narratives again."),
@@ -73,7 +74,11 @@ def amend(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             amendment = amend_study(
-                study=study, actor=user_of(request), reason=form.cleaned_data["reason"], changes=form.changes()
+                study=study,
+                actor=user_of(request),
+                reason=form.cleaned_data["reason"],
+                changes=form.settings(),
+                thresholds=form.thresholds(),
             )
         except ValidationError as refused:
             add_refusal(form, refused)

@@ -1,104 +1,161 @@
-"""Forms of the study's protocol, its amendments, raters and information sheets."""
+"""Forms of the study: its protocol as a draft and by amendment, raters and information sheets.
 
+Which fields there are, in which sections, and which an amendment may change, is said once, in ``scoring.protocol``;
+the thresholds are those of ``scoring.verdict.Policy``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from annotator.accounts.models import User
-from annotator.accounts.roles import DERMATOLOGIST
+from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, DERMATOLOGIST
+from annotator.study import words
+from scoring import protocol
 from scoring.models import Study
-from scoring.services.studies import AMENDABLE
+from scoring.strata import expertise_lines, quota_lines, read_expertise, read_quotas
+from scoring.verdict import Policy
 
-LONG = {
-    "question": "What the study asks.",
-    "inclusion": "Which cases and narratives belong to it.",
-    "exclusion_rules": "Which ratings will be left out of the analysis, decided now.",
-    "planned_analysis": "What will be computed, decided now.",
-    "ethics": "Approval number, or why none is needed.",
-}
+THRESHOLD = "threshold_"
+THRESHOLDS = tuple(field.name for field in fields(Policy) if field.name != "overlap")
+DEFAULTS = {field.name: field.default for field in fields(Policy)}
+
+
+@dataclass(frozen=True)
+class ShownSection:
+    """A part of the form under its heading; ``is_open`` where it must not be folded away."""
+
+    key: str
+    heading: str | Promise
+    explained: str | Promise
+    fields: list[BoundField]
+    is_open: bool
 
 
 class ProtocolForm(forms.ModelForm):
-    """A draft's whole protocol. ``arms`` is one label a line."""
+    """Everything of the protocol that may still change. ``arms``, ``quotas`` and ``expertise`` are lines of text."""
 
-    arms = forms.CharField(
+    arms = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    quotas = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    expertise = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    clinician = forms.ModelChoiceField(
+        queryset=User.objects.none(),
+        to_field_name="public_id",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="What is compared, one plain label a line. Raters never see them.",
+        empty_label=gettext_lazy("Nobody in particular: the administrators"),
     )
 
     class Meta:
         model = Study
-        fields = [
-            "title",
-            "question",
-            "arms",
-            "inclusion",
-            "exclusion_rules",
-            "planned_analysis",
-            "ethics",
-            "overlap",
-            "reveal",
-            "strategy",
-            "seed",
-            "lease_minutes",
-        ]
-        labels = {
-            "reveal": "Show the reference diagnosis to the rater",
-            "strategy": "Order of the queue",
-            "overlap": "Ratings per narrative",
-            "lease_minutes": "Minutes a narrative is held for its rater",
-        }
-        help_texts = LONG
-        widgets = {name: forms.Textarea(attrs={"rows": 3}) for name in LONG}
+        fields = list(protocol.FIELDS)
+        widgets = {name: forms.Textarea(attrs={"rows": 3}) for name in words.LONG}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["overlap"].widget.attrs["min"] = 1
-        self.fields["lease_minutes"].widget.attrs["min"] = 1
+        clinicians = User.objects.filter(is_active=True, groups__name__in=(DERMATOLOGIST, ADJUDICATOR, ADMINISTRATOR))
+        self.fields["clinician"].queryset = clinicians.distinct().order_by("username")  # type: ignore[attr-defined]
+        stored = self.instance.policy.settings if self.instance.policy_id else DEFAULTS
+        for name in THRESHOLDS:
+            self.fields[THRESHOLD + name] = _threshold_field(name, stored[name])
+        for name, field in self.fields.items():
+            field.label = words.LABELS.get(name) or field.label
+            field.help_text = words.HELP.get(name) or field.help_text
         if self.instance.pk:
-            self.initial["arms"] = "\n".join(self.instance.arms)
+            self._show_stored()
+
+    def _show_stored(self) -> None:
+        study = self.instance
+        shown = {
+            "arms": "\n".join(study.arms),
+            "quotas": quota_lines(study.quotas),
+            "expertise": expertise_lines(study.expertise),
+            "clinician": study.clinician.public_id if study.clinician_id else None,
+        }
+        self.initial.update({name: value for name, value in shown.items() if name in self.fields})
 
     def clean_arms(self) -> list[str]:
         return [line.strip() for line in self.cleaned_data["arms"].splitlines() if line.strip()]
 
-    def clean_lease_minutes(self) -> int:
-        minutes: int = self.cleaned_data["lease_minutes"]
-        if minutes < 1:
-            raise forms.ValidationError("Hold a narrative for at least one minute.")
-        return minutes
+    def clean_quotas(self) -> list[dict[str, Any]]:
+        return _read(read_quotas, self.cleaned_data["quotas"])
+
+    def clean_expertise(self) -> list[dict[str, str]]:
+        return _read(read_expertise, self.cleaned_data["expertise"])
+
+    def sections(self) -> Iterator[ShownSection]:
+        """The protocol's sections that have fields here, then the policy's thresholds."""
+        for section in protocol.SECTIONS:
+            names = [name for name in section.fields if name in self.fields]
+            if names:
+                yield self._section(section.key, names)
+        yield self._section("certification", [THRESHOLD + name for name in THRESHOLDS])
+
+    def _section(self, key: str, names: list[str]) -> ShownSection:
+        heading, explained = words.SECTIONS[key]
+        is_open = key in {"plan", "ratings"} or any(name in self.errors for name in names)
+        return ShownSection(key, heading, explained, [self[name] for name in names], is_open)
+
+    def settings(self) -> dict[str, Any]:
+        """What the service is to set."""
+        return {name: value for name, value in self.cleaned_data.items() if name in protocol.FIELDS}
+
+    def thresholds(self) -> dict[str, float]:
+        return {name: self.cleaned_data[THRESHOLD + name] for name in THRESHOLDS}
 
     def _post_clean(self) -> None:
         """The service validates the whole study; the instance stays as it is stored."""
 
 
-class AmendmentForm(forms.ModelForm):
+class AmendmentForm(ProtocolForm):
     """The parts of a started study that an amendment may change, with the reason."""
 
     reason = forms.CharField(
-        label="Reason for the amendment",
+        label=gettext_lazy("Reason for the amendment"),
         widget=forms.Textarea(attrs={"rows": 2}),
-        error_messages={"required": "Give the reason for the amendment."},
+        error_messages={"required": gettext_lazy("Give the reason for the amendment.")},
     )
 
-    class Meta:
-        model = Study
-        fields = list(AMENDABLE)
-        labels = ProtocolForm.Meta.labels
-        widgets = {name: forms.Textarea(attrs={"rows": 3}) for name in LONG}
+    class Meta(ProtocolForm.Meta):
+        fields = list(protocol.AMENDABLE)
 
-    def changes(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in AMENDABLE if name in self.changed_data}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in protocol.FIXED_AT_START:
+            self.fields.pop(name, None)
 
-    def _post_clean(self) -> None:
-        """As above: the service judges the study as a whole."""
+    def settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super().settings().items() if name in self.changed_data}
+
+    def clean_arms(self) -> list[str]:
+        return list(self.instance.arms)
+
+
+def _threshold_field(name: str, stored: Any) -> forms.Field:
+    if isinstance(DEFAULTS[name], bool):
+        return forms.BooleanField(required=False, initial=stored)
+    return forms.FloatField(initial=stored, widget=forms.NumberInput(attrs={"step": "any"}))
+
+
+def _read(read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from error
 
 
 class InviteForm(forms.Form):
     """Dermatologists who are not in the study yet."""
 
     rater = forms.ModelChoiceField(
-        queryset=User.objects.none(), to_field_name="public_id", empty_label="Choose a dermatologist…"
+        queryset=User.objects.none(),
+        to_field_name="public_id",
+        empty_label=gettext_lazy("Choose a dermatologist…"),
+        label=gettext_lazy("Rater"),
     )
 
     def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
@@ -111,7 +168,9 @@ class SheetForm(forms.Form):
     """A new version of the information sheet."""
 
     text = forms.CharField(
-        label="Information sheet",
+        label=gettext_lazy("Information sheet"),
         widget=forms.Textarea(attrs={"rows": 12}),
-        help_text="Say what raters do, who sees their performance, how exports name them, and that they may withdraw.",
+        help_text=gettext_lazy(
+            "Say what raters do, who sees their performance, how exports name them, and that they may withdraw."
+        ),
     )

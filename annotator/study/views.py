@@ -44,7 +44,7 @@ def create(request: HttpRequest) -> HttpResponse:
     form = ProtocolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            study = create_study(actor=user_of(request), **form.cleaned_data)
+            study = create_study(actor=user_of(request), thresholds=form.thresholds(), **form.settings())
         except ValidationError as refused:
             add_refusal(form, refused)
         else:
@@ -60,7 +60,7 @@ def edit(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     form = ProtocolForm(request.POST or None, instance=study)
     if request.method == "POST" and form.is_valid():
         try:
-            update_draft(study=study, actor=user_of(request), changes=form.cleaned_data)
+            update_draft(study=study, actor=user_of(request), changes=form.settings(), thresholds=form.thresholds())
         except ValidationError as refused:
             add_refusal(form, refused)
         else:

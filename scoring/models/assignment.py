@@ -5,9 +5,9 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
-from scoring.models.case import CaseFlag
+from scoring.models.case import Case
 from scoring.models.fields import PublicIdModel
 from scoring.models.narrative import NarrativeVersion
 from scoring.models.study import Study
@@ -15,39 +15,44 @@ from scoring.models.study import Study
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
     def claimable(self, now: datetime) -> Self:
-        """Open slots, and claimed ones whose lease ran out, of cases without an open flag."""
-        flagged = CaseFlag.objects.filter(case=OuterRef("version__narrative__case"), resolved_at__isnull=True)
+        """Open slots, and taken ones whose lease ran out; those of flagged cases included."""
         return self.filter(
-            Q(state=Assignment.State.OPEN) | Q(state=Assignment.State.CLAIMED, lease_expires__lt=now)
-        ).filter(~Exists(flagged))
-
-    def for_rater(self, rater_id: int) -> Self:
-        """Slots that this rater may take: not her own text, none she has, had rated or skipped."""
-        mine = Assignment.objects.filter(
-            version=OuterRef("version"), rater=rater_id, purpose=OuterRef("purpose")
-        ).exclude(pk=OuterRef("pk"))
-        skipped = Skip.objects.filter(version=OuterRef("version"), rater=rater_id)
-        return self.exclude(version__author=rater_id).filter(~Exists(mine), ~Exists(skipped))
+            Q(state=Assignment.State.OPEN) | Q(state__in=Assignment.LEASED, lease_expires__lt=now),
+            purpose=Assignment.Purpose.LIVE,
+        )
 
 
 class Assignment(PublicIdModel):
-    """One slot: this version needs one rating. Claimed under a lease, then submitted once."""
+    """One slot: this version needs one rating. Claimed under a lease, then submitted once.
+
+    A slot that is *held* was fetched ahead by its rater's page: hers for a short while, and anybody's
+    who finds nothing else. ``case`` and ``language`` are the version's, ``entry`` and ``reserved_for``
+    belong to crossed studies (see ``services.crossing``). ``priority``, ``order_key`` and ``why`` are
+    written by ``services.priorities``; a claim only reads them. ``sequence`` is the rater's n-th slot
+    in the study, from 1. ``settings_version``: the study's settings under which it was claimed.
+    """
 
     class Purpose(models.TextChoices):
         LIVE = "live", "Live"
         REPEAT = "repeat", "Repeat"
         GOLD = "gold", "Gold"
-        CALIBRATION = "calibration", "Calibration"
         ADJUDICATION = "adjudication", "Adjudication"
+        REVISION = "revision", "Own revision"  # a rater scores what she corrected; it never counts
 
     class State(models.TextChoices):
         OPEN = "open", "Open"
+        HELD = "held", "Held"
         CLAIMED = "claimed", "Claimed"
         SUBMITTED = "submitted", "Submitted"
         CLOSED = "closed", "Closed"
 
-    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="assignments")
+    LEASED = (State.HELD, State.CLAIMED)
+    QUEUED = (Purpose.LIVE, Purpose.REPEAT, Purpose.GOLD)
+
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="assignments", db_index=False)
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="assignments")
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="assignments")
+    language = models.CharField(max_length=12)
     purpose = models.CharField(max_length=16, choices=Purpose, default=Purpose.LIVE)
     slot = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=12, choices=State, default=State.OPEN)
@@ -57,12 +62,28 @@ class Assignment(PublicIdModel):
         blank=True,
         on_delete=models.PROTECT,
         related_name="assignments",
+        db_index=False,
     )
+    sequence = models.PositiveIntegerField(null=True, blank=True)
+    settings_version = models.PositiveIntegerField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     lease_expires = models.DateTimeField(null=True, blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
+    needs_expertise = models.CharField(max_length=80, blank=True)
+    entry = models.BooleanField(default=True)
+    reserved_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    boost = models.SmallIntegerField(default=0, help_text="Set by people; before any strategy. Higher comes first.")
+    pushed = models.FloatField(null=True, blank=True, help_text="Set from outside, for the strategy that reads it.")
     priority = models.IntegerField(default=0, help_text="Higher comes first.")
-    order_key = models.BigIntegerField(help_text="Random; fixed by the study's seed.")
+    order_key = models.BigIntegerField(help_text="Random but fixed by the study's seed, or as added.")
+    why = models.JSONField(default=dict, blank=True, help_text="Why it stands where it stands.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AssignmentQuerySet.as_manager()
@@ -70,7 +91,8 @@ class Assignment(PublicIdModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["study", "version", "purpose", "slot"],
+                fields=["study", "version", "slot"],
+                condition=Q(purpose="live") & ~Q(state="closed"),
                 name="one_assignment_per_slot",
             ),
             models.UniqueConstraint(
@@ -78,21 +100,43 @@ class Assignment(PublicIdModel):
                 condition=Q(purpose="live", rater__isnull=False),
                 name="one_live_assignment_per_rater_and_version",
             ),
+            models.UniqueConstraint(
+                fields=["study", "version", "purpose", "rater"],
+                condition=~Q(purpose="live"),
+                name="one_other_assignment_per_rater_version_and_purpose",
+            ),
+            models.UniqueConstraint(
+                fields=["study", "rater"],
+                condition=Q(state="claimed", purpose__in=["live", "repeat", "gold"]),
+                name="one_claim_per_rater_and_study",
+            ),
+            models.UniqueConstraint(
+                fields=["study", "rater"],
+                condition=Q(state="held"),
+                name="one_soft_hold_per_rater_and_study",
+            ),
             models.CheckConstraint(
                 condition=(
-                    Q(state="open", rater__isnull=True)
+                    Q(state="open", purpose="live", rater__isnull=True)
                     | Q(state="closed")
-                    | Q(state__in=["claimed", "submitted"], rater__isnull=False)
+                    | Q(state__in=["held", "claimed", "submitted"], rater__isnull=False)
                 ),
                 name="a_taken_slot_names_its_rater",
             ),
         ]
         indexes = [
             models.Index(
-                fields=["study", "state", "-priority", "order_key"],
-                name="next_in_queue",
+                fields=["study", "-priority", "order_key", "id"],
+                condition=Q(state="open"),
+                name="open_slots_in_order",
             ),
-            models.Index(fields=["rater", "state"], name="slots_of_a_rater"),
+            models.Index(
+                fields=["study", "lease_expires"],
+                condition=Q(state__in=["held", "claimed"]),
+                name="leases_by_their_end",
+            ),
+            models.Index(fields=["rater", "study", "sequence"], name="slots_of_a_rater"),
+            models.Index(fields=["rater", "case"], name="slots_of_a_rater_by_case"),
         ]
 
     def __str__(self) -> str:
@@ -114,6 +158,10 @@ class Skip(models.Model):
     rater = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     reason = models.CharField(max_length=20, choices=Reason)
     note = models.TextField(blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="When an administrator dealt with it.")
+    seen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -124,13 +172,19 @@ class Skip(models.Model):
 
 
 class RatingDraft(models.Model):
-    """What a rater has entered but not submitted, field by field, as her page last sent it."""
+    """What a rater has entered but not submitted, field by field, as her page last sent it.
 
-    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, related_name="draft")
+    It is hers, not the slot's: it outlives her lease, and comes back with any slot of the version.
+    """
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="drafts")
     rater = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     content = models.JSONField(default=dict)
     revision = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["assignment", "rater"], name="one_draft_per_rater_and_slot")]
 
     def __str__(self) -> str:
         return f"Draft of {self.assignment}"

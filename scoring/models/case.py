@@ -149,14 +149,15 @@ class CaseImage(PublicIdModel):
 
 
 class CaseFlag(models.Model):
-    """A rater's warning about a case; an open one keeps it out of the queue."""
+    """A rater's warning about a case; an open one of the kinds in ``PULLS`` keeps it from all raters."""
 
     class Kind(models.TextChoices):
         BAD_IMAGE = "bad_image", "Bad image"
         NOT_SKIN = "not_skin", "Not skin"
         IDENTIFYING = "identifying", "Identifying feature"
         REFERENCE_DISPUTED = "reference_disputed", "Reference diagnosis disputed"
-        URGENT = "urgent", "Urgent: possible missed malignancy"
+
+    PULLS = (Kind.BAD_IMAGE, Kind.NOT_SKIN, Kind.IDENTIFYING)
 
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="flags")
     kind = models.CharField(max_length=20, choices=Kind)

@@ -3,10 +3,17 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from scoring import protocol
 from scoring.models.fields import PublicIdModel
 from scoring.verdict import Policy
+
+MOST_CHECKS = 50  # percent of the queue
+PERCENT = [MaxValueValidator(100)]
+KAPPA = [MinValueValidator(-1.0), MaxValueValidator(1.0)]
 
 
 class RubricVersion(PublicIdModel):
@@ -54,6 +61,14 @@ class Study(PublicIdModel):
     class Strategy(models.TextChoices):
         RANDOM = "random", "Random order"
         IN_ORDER = "in_order", "In the order they were added"
+        QUOTA = "quota", "What lies furthest below its quota first"
+        MOST_DISAGREED = "most_disagreed", "Most disagreed first"
+        PUSHED = "pushed", "By the priority that was pushed down"
+
+    class Stratum(models.TextChoices):
+        SKIN_TONE = "skin_tone", "Skin tone"
+        CONDITION = "condition", "Condition"
+        SOURCE = "source", "Source"
 
     title = models.CharField(max_length=200)
     question = models.TextField(blank=True)
@@ -64,11 +79,43 @@ class Study(PublicIdModel):
     ethics = models.TextField(blank=True, help_text="Approval number, or why none is needed.")
     rubric = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="studies")
     policy = models.ForeignKey(CertificationPolicy, on_delete=models.PROTECT, related_name="studies")
-    overlap = models.PositiveSmallIntegerField(default=3)
+    overlap = models.PositiveSmallIntegerField("ratings per narrative", default=3)
+    overlap_high = models.PositiveSmallIntegerField(
+        "ratings per narrative of the chosen share", null=True, blank=True, help_text="Empty: all cases get the same."
+    )
+    overlap_percent = models.PositiveSmallIntegerField(
+        "share of cases with more ratings, in percent", default=0, validators=PERCENT
+    )
+    overlap_by = models.CharField("drawn within each", max_length=12, choices=Stratum, blank=True)
     reveal = models.CharField(max_length=16, choices=Reveal, default=Reveal.AFTER_SUBMIT)
     strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.RANDOM)
+    quotas = models.JSONField(default=list, blank=True)
+    expertise = models.JSONField("expertise needed", default=list, blank=True)
+    crossed = models.BooleanField("the same raters see every text of a case", default=False)
+    minimum_gap = models.PositiveSmallIntegerField("narratives between two of one case", default=10)
     seed = models.PositiveIntegerField(default=42)
     lease_minutes = models.PositiveSmallIntegerField(default=30)
+    break_minutes = models.PositiveSmallIntegerField("offer a break after, in minutes of work", default=45)
+    gate_kappa = models.FloatField("calibration gate: weighted kappa above", null=True, blank=True, validators=KAPPA)
+    gold_percent = models.PositiveSmallIntegerField("silent gold, in percent", default=0, validators=PERCENT)
+    repeat_percent = models.PositiveSmallIntegerField("silent repeats, in percent", default=0, validators=PERCENT)
+    hasty_limit = models.PositiveSmallIntegerField(
+        "faster than reading, above percent", null=True, blank=True, validators=PERCENT
+    )
+    identical_limit = models.PositiveSmallIntegerField(
+        "identical rows, above percent", null=True, blank=True, validators=PERCENT
+    )
+    gold_limit = models.FloatField("weighted kappa on gold, below", null=True, blank=True, validators=KAPPA)
+    clinician = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Is told at once of a possible missed malignancy.",
+    )
+    settings_version = models.PositiveIntegerField(default=1, help_text="Counts amendments; slots name theirs.")
+    priorities_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.DRAFT)
     protocol_hash = models.CharField(max_length=64, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -86,6 +133,18 @@ class Study(PublicIdModel):
         constraints = [
             models.CheckConstraint(condition=models.Q(overlap__gte=1), name="a_study_needs_an_overlap"),
             models.CheckConstraint(
+                condition=models.Q(overlap_high__isnull=True) | models.Q(overlap_high__gt=models.F("overlap")),
+                name="a_higher_overlap_is_higher",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(overlap_percent__lte=100, gold_percent__lte=50, repeat_percent__lte=50),
+                name="shares_are_percentages",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(gate_kappa__isnull=True) | models.Q(gate_kappa__gt=0, gate_kappa__lte=1),
+                name="a_gate_lies_between_0_and_1",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(state="draft") | ~models.Q(protocol_hash=""),
                 name="a_started_study_has_a_protocol_hash",
             ),
@@ -98,22 +157,34 @@ class Study(PublicIdModel):
     def is_open(self) -> bool:
         return self.state == self.State.RUNNING
 
+    def clean(self) -> None:
+        """What no single field can tell. Raises ``ValidationError`` keyed by the field to change."""
+        problems = {}
+        if self.overlap_percent and self.overlap_high is None:
+            problems["overlap_high"] = "Say how many ratings the chosen share of cases gets."
+        if self.overlap_high is not None and self.overlap is not None and self.overlap_high <= self.overlap:
+            problems["overlap_high"] = f"It must be above the {self.overlap} ratings that every narrative gets."
+        if self.overlap_high is not None and not self.overlap_percent:
+            problems["overlap_percent"] = "Say which share of the cases gets more ratings."
+        if self.crossed and self.strategy == self.Strategy.IN_ORDER:
+            problems["strategy"] = "A crossed study shows the texts of a case in random order. Choose another order."
+        if self.strategy == self.Strategy.QUOTA and not self.quotas:
+            problems["quotas"] = "State the quotas that decide the order."
+        if (self.gold_percent or 0) + (self.repeat_percent or 0) > MOST_CHECKS:
+            problems["gold_percent"] = f"Gold and repeats together are at most {MOST_CHECKS} % of the queue."
+        if self.lease_minutes is not None and self.lease_minutes < 1:
+            problems["lease_minutes"] = "Hold a narrative for at least one minute."
+        if problems:
+            raise ValidationError(problems)
+
     def protocol(self) -> dict[str, Any]:
         """Everything that *start* locks, as plain data."""
-        return {
-            "title": self.title,
-            "question": self.question,
-            "arms": self.arms,
-            "inclusion": self.inclusion,
-            "exclusion_rules": self.exclusion_rules,
-            "planned_analysis": self.planned_analysis,
-            "ethics": self.ethics,
+        plain = {name: getattr(self, name) for name in protocol.FIELDS}
+        clinician = str(getattr(self.clinician, "public_id", "")) if self.clinician_id else None
+        return plain | {
+            "clinician": clinician,
             "rubric": self.rubric.content_hash,
-            "policy": self.policy.content_hash,
-            "overlap": self.overlap,
-            "reveal": self.reveal,
-            "strategy": self.strategy,
-            "seed": self.seed,
+            "policy": self.policy.settings,
         }
 
 
@@ -140,58 +211,3 @@ class Amendment(models.Model):
 
     def __str__(self) -> str:
         return f"Amendment {self.number} of {self.study}"
-
-
-class InformationSheet(models.Model):
-    """What a rater is told before her first case; a new wording is a new version."""
-
-    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="sheets")
-    version = models.PositiveIntegerField()
-    text = models.TextField()
-    content_hash = models.CharField(max_length=64)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["-version"]
-        constraints = [models.UniqueConstraint(fields=["study", "version"], name="sheets_are_numbered_within_a_study")]
-
-    def __str__(self) -> str:
-        return f"Information sheet {self.version} of {self.study}"
-
-
-class Enrolment(models.Model):
-    """A rater in a study: invited, then consenting with her statement, perhaps withdrawn."""
-
-    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="enrolments")
-    rater = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="enrolments")
-    sheet = models.ForeignKey(
-        InformationSheet,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="enrolments",
-    )
-    accepted_at = models.DateTimeField(null=True, blank=True)
-    withdrawn_at = models.DateTimeField(null=True, blank=True)
-    qualification = models.CharField(max_length=200, blank=True)
-    years_experience = models.PositiveSmallIntegerField(null=True, blank=True)
-    country = models.CharField(max_length=80, blank=True)
-    conflicts = models.TextField(blank=True)
-    languages = models.JSONField(default=list)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["study", "rater"], name="one_enrolment_per_rater_and_study"),
-            models.CheckConstraint(
-                condition=models.Q(accepted_at=None) | models.Q(sheet__isnull=False),
-                name="consent_names_the_sheet_accepted",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.rater} in {self.study}"
-
-    @property
-    def may_rate(self) -> bool:
-        return self.accepted_at is not None and self.withdrawn_at is None

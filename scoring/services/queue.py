@@ -1,182 +1,233 @@
 """The queue: slots are made up front, so an overlap can be neither missed nor exceeded.
 
-A claim is one conditional UPDATE of one slot row that must change one row; the table's unique
-constraints stand behind it. On PostgreSQL the candidate is locked with SKIP LOCKED as well.
+``services.slots`` takes a slot, ``services.releasing`` gives it back, ``services.priorities`` puts them in order.
 """
 
-import random
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from scoring.models import Assignment, CaseFlag, Enrolment, NarrativeVersion, RatingDraft, Skip, Study
-from scoring.models.assignment import AssignmentQuerySet
+from scoring.models import Assignment, CalibrationExample, Enrolment, NarrativeVersion, RatingDraft, Skip, Study
 from scoring.services.audit import record_event
+from scoring.services.checks import take_check
+from scoring.services.crossing import mark_entries, reserve_row
+from scoring.services.flags import FLAGGING_REASONS, raise_flag
+from scoring.services.overlaps import planned_overlaps
+from scoring.services.priorities import place_of, refresh_priorities
+from scoring.services.releasing import release_expired, release_slots
+from scoring.services.slots import Seeker, take_next, take_own
+from scoring.strata import needed_expertise
+from scoring.strategies import STRATEGIES, Place
 
 CLAIM_TRIES = 20
-FLAGGING_REASONS = {
-    Skip.Reason.BAD_IMAGE: CaseFlag.Kind.BAD_IMAGE,
-    Skip.Reason.NOT_SKIN: CaseFlag.Kind.NOT_SKIN,
-    Skip.Reason.IDENTIFYING: CaseFlag.Kind.IDENTIFYING,
-}
+SOFT_HOLD = timedelta(minutes=2)
+TAKES_NARRATIVES = {Study.State.RUNNING, Study.State.PAUSED}
 
 
-class SlotTaken(Exception):
-    """Another rater was faster; look for the next slot."""
+class NotCalibrated(ValidationError):
+    """She has not passed the study's calibration gate yet."""
 
 
 @transaction.atomic
 def enqueue_versions(*, study: Study, versions: Iterable[NarrativeVersion], actor: Any, priority: int = 0) -> int:
     """Make the study's overlap of slots for each version not queued yet; returns how many versions.
 
-    Raises ``ValidationError`` when the study has not started or is closed.
+    ``priority``: set by people, it comes before any strategy. Raises ``ValidationError`` when the study has
+    not started or is closed, and for calibration examples: raters have seen their scores.
     """
-    if study.state not in {Study.State.RUNNING, Study.State.PAUSED}:
+    if study.state not in TAKES_NARRATIVES:
         raise ValidationError(f"The study is {study.get_state_display().lower()}. Start it before adding narratives.")
-    chosen = list(versions)
-    queued = set(Assignment.objects.filter(study=study, version__in=chosen).values_list("version", flat=True))
-    fresh = [version for version in chosen if version.pk not in queued]
-    Assignment.objects.bulk_create(
-        Assignment(
-            study=study,
-            version=version,
-            slot=slot,
-            priority=priority,
-            order_key=order_key(study, version, slot),
-        )
-        for version in fresh
-        for slot in range(1, study.overlap + 1)
+    asked = [version.pk for version in versions]
+    queued = Assignment.objects.filter(study=study, purpose=Assignment.Purpose.LIVE).values("version")
+    waiting = NarrativeVersion.objects.filter(pk__in=asked).exclude(pk__in=queued)
+    fresh = list(waiting.select_related("narrative__case__source").order_by("pk"))
+    if not fresh:
+        return 0
+    examples = CalibrationExample.objects.filter(rubric=study.rubric_id, version__in=fresh, retired_at__isnull=True)
+    if number := examples.count():
+        raise ValidationError(f"{number} of these narratives are calibration examples. Retire them there first.")
+    slots = _new_slots(study, fresh, priority)
+    if study.crossed:
+        mark_entries(slots)
+    Assignment.objects.bulk_create(slots, batch_size=1000)
+    if study.strategy not in {Study.Strategy.RANDOM, Study.Strategy.IN_ORDER}:
+        refresh_priorities(study=study)
+    record_event(
+        actor=actor,
+        action="study.queued",
+        subject=study,
+        detail={"versions": len(fresh), "slots": len(slots), "priority": priority},
     )
-    if fresh:
-        record_event(
-            actor=actor,
-            action="study.queued",
-            subject=study,
-            detail={"versions": len(fresh), "overlap": study.overlap, "priority": priority},
-        )
     return len(fresh)
 
 
-def order_key(study: Study, version: NarrativeVersion, slot: int) -> int:
-    """The place of a slot in the study's order: random but fixed by its seed, or as added."""
-    if study.strategy == Study.Strategy.IN_ORDER:
-        return version.pk
-    return random.Random(f"{study.seed}:{version.public_id}:{slot}").getrandbits(62)
+def _new_slots(study: Study, versions: list[NarrativeVersion], boost: int) -> list[Assignment]:
+    strategy = STRATEGIES[study.strategy]
+    cases = {version.pk: version.narrative.case for version in versions}
+    planned = planned_overlaps(study, cases.values())
+    return [
+        Assignment(
+            study=study,
+            version=version,
+            case=(case := cases[version.pk]),
+            language=version.narrative.language,
+            slot=slot,
+            boost=boost,
+            priority=place_of(boost, Place(0, {}))[0],
+            why={"rule": study.strategy} | ({"seed": study.seed} if study.strategy == "random" else {}),
+            order_key=strategy.order_key(
+                seed=study.seed, version=version.pk, version_id=version.public_id.hex, slot=slot
+            ),
+            needs_expertise=needed_expertise(study.expertise, case.diagnosis),
+        )
+        for version in versions
+        for slot in range(1, planned[cases[version.pk].pk] + 1)
+    ]
 
 
 def claim_next(*, study: Study, rater: Any) -> Assignment | None:
-    """The slot this rater should work on: the one she holds, else the next free one, else ``None``.
+    """The slot she should work on: the one she has, else what she had begun, else the next; ``None`` without one.
 
-    Raises ``ValidationError`` when the study is not running or she may not rate in it.
+    What ``hold_next`` fetched ahead for her comes first. The slot comes with its study, version, narrative and
+    case. Raises ``ValidationError`` when the study is not running or she may not rate in it, ``NotCalibrated``
+    before she has passed its gate.
     """
-    if not study.is_open:
-        raise ValidationError(f"The study “{study}” is {study.get_state_display().lower()}.")
-    enrolment = Enrolment.objects.filter(study=study, rater=rater).first()
-    if enrolment is None or not enrolment.may_rate:
-        raise ValidationError("Read and accept the study's information sheet first.")
-    for _ in range(CLAIM_TRIES):
-        held = _held(study, rater)
-        if held is not None:
-            return held
-        try:
-            return _claim_one(study, rater, enrolment.languages)
-        except (IntegrityError, SlotTaken):
-            continue
-    raise ValidationError("The queue is very busy. Try again in a moment.")
+    enrolment = _permitted(study, rater)
+    return _attempted(study, enrolment, Assignment.State.CLAIMED)
 
 
-def _held(study: Study, rater: Any) -> Assignment | None:
-    now = timezone.now()
-    mine = Assignment.objects.filter(study=study, rater=rater, state=Assignment.State.CLAIMED, lease_expires__gte=now)
-    held = mine.order_by("claimed_at", "pk").first()
-    if held is not None:
-        mine.filter(pk=held.pk).update(lease_expires=now + timedelta(minutes=study.lease_minutes))
-    return held
+def hold_next(*, study: Study, rater: Any) -> Assignment | None:
+    """The slot that ``claim_next`` will give her after this one, for her page to fetch ahead; ``None`` without one.
+
+    The hold lasts ``SOFT_HOLD`` and is renewed with her lease, so it ends soon after her page does. It keeps
+    nobody waiting: who finds nothing else takes it, and she gets another. Raises as ``claim_next`` does.
+    """
+    enrolment = _permitted(study, rater)
+    return _attempted(study, enrolment, Assignment.State.HELD)
 
 
-@transaction.atomic
 def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Assignment:
-    """A slot of this very version, for a rater who was asked for it.
+    """A slot of this very version, in whatever language, for a rater who was asked for it.
 
     Raises ``ValidationError`` when none of its slots is free for her.
     """
-    claimed = _take(_free_slots(study, rater).filter(version=version), study, rater)
+    enrolment = _permitted(study, rater)
+    enrolment.languages = [version.narrative.language]
+    claimed = _attempted(study, enrolment, Assignment.State.CLAIMED, version=version.pk)
     if claimed is None:
         raise ValidationError("No slot of this narrative is free for this rater.")
     return claimed
 
 
+def _permitted(study: Study, rater: Any) -> Enrolment:
+    if not study.is_open:
+        raise ValidationError(f"The study “{study}” is {study.get_state_display().lower()}.")
+    enrolment = Enrolment.objects.filter(study=study, rater=rater).first()
+    if enrolment is None or not enrolment.may_rate:
+        raise ValidationError("Read and accept the study's information sheet first.")
+    if study.gate_kappa is not None and enrolment.calibrated_at is None:
+        raise NotCalibrated("Learn to rate first: score the calibration examples.")
+    return enrolment
+
+
+def _attempted(study: Study, enrolment: Enrolment, state: str, version: int | None = None) -> Assignment | None:
+    """A lost race is a broken constraint, and is run again: two pages of hers, or a text that she took elsewhere."""
+    for _ in range(CLAIM_TRIES):
+        try:
+            return _take(study, enrolment, state, version)
+        except IntegrityError:
+            continue
+    raise ValidationError("The queue is very busy. Try again in a moment.")
+
+
 @transaction.atomic
-def _claim_one(study: Study, rater: Any, languages: list[str]) -> Assignment | None:
-    """The claimed slot, or ``None`` when nothing is left for her. Raises ``SlotTaken``."""
-    return _take(_free_slots(study, rater).filter(version__narrative__language__in=languages), study, rater)
-
-
-def _free_slots(study: Study, rater: Any) -> AssignmentQuerySet:
-    live = Assignment.objects.claimable(timezone.now()).filter(study=study, purpose=Assignment.Purpose.LIVE)
-    return live.for_rater(rater.pk).order_by("-priority", "order_key", "pk")
-
-
-def _take(free: AssignmentQuerySet, study: Study, rater: Any) -> Assignment | None:
+def _take(study: Study, enrolment: Enrolment, state: str, version: int | None) -> Assignment | None:
     now = timezone.now()
-    if connection.features.has_select_for_update_skip_locked:
-        free = free.select_for_update(skip_locked=True, of=("self",))
-    candidate = free.first()
-    if candidate is None:
+    lease = now + (SOFT_HOLD if state == Assignment.State.HELD else timedelta(minutes=study.lease_minutes))
+    seeker = _seeker(study, enrolment)
+    release_expired(study=study, now=now)
+    taken = None
+    if version is None and (study.gold_percent or study.repeat_percent):
+        taken = take_own(seeker, state=state, now=now, lease=lease)
+        taken = taken or take_check(study=study, rater=enrolment.rater_id, state=state, now=now, lease=lease)
+    taken = taken or take_next(seeker, state=state, now=now, lease=lease, version=version)
+    if taken is None:
         return None
-    changed = (
-        Assignment.objects.filter(pk=candidate.pk)
-        .claimable(now)
-        .update(
-            state=Assignment.State.CLAIMED,
-            rater=rater,
-            claimed_at=now,
-            lease_expires=now + timedelta(minutes=study.lease_minutes),
-        )
+    slot = Assignment.objects.select_related("study", "version__narrative__case").get(pk=taken)
+    _bring_draft(slot)
+    if study.crossed and slot.entry and slot.purpose == Assignment.Purpose.LIVE:
+        reserve_row(slot, enrolment)
+    return slot
+
+
+def _seeker(study: Study, enrolment: Enrolment) -> Seeker:
+    return Seeker(
+        study=study.pk,
+        rater=enrolment.rater_id,
+        settings_version=study.settings_version,
+        languages=enrolment.languages,
+        expertise=enrolment.expertise,
+        crossed=study.crossed,
+        gap=study.minimum_gap,
     )
-    if changed != 1:
-        raise SlotTaken
-    if candidate.rater_id not in {None, rater.pk}:
-        RatingDraft.objects.filter(assignment=candidate).delete()
-        record_event(actor=None, action="assignment.reclaimed", subject=candidate, detail={"from": candidate.rater_id})
-    candidate.refresh_from_db()
-    return candidate
 
 
+def _bring_draft(slot: Assignment) -> None:
+    """What she entered under another slot of this text, before her lease ran out, comes along."""
+    left = RatingDraft.objects.filter(rater=slot.rater_id, assignment__version=slot.version_id)
+    left.exclude(assignment__rater=slot.rater_id).exclude(assignment=slot).update(assignment=slot)
+
+
+@transaction.atomic
 def renew_lease(*, assignment: Assignment, rater: Any) -> bool:
-    """Extend the lease of a slot that she still holds; ``False`` when another has it by now."""
-    expires = timezone.now() + timedelta(minutes=assignment.study.lease_minutes)
-    held = Assignment.objects.filter(pk=assignment.pk, rater=rater, state=Assignment.State.CLAIMED)
-    return held.update(lease_expires=expires) == 1
+    """The heartbeat: extends her lease of this slot, and of what is fetched ahead; ``False`` when it is not hers."""
+    now = timezone.now()
+    hers = Assignment.objects.filter(study=assignment.study_id, rater=rater)
+    long = now + timedelta(minutes=assignment.study.lease_minutes)
+    if not hers.filter(pk=assignment.pk, state=Assignment.State.CLAIMED).update(lease_expires=long):
+        return False
+    hers.filter(state=Assignment.State.HELD).update(lease_expires=now + SOFT_HOLD)
+    return True
 
 
 @transaction.atomic
 def skip_assignment(*, assignment: Assignment, rater: Any, reason: str, note: str = "") -> Skip:
-    """Give the slot back with a reason; she is not offered this version again.
+    """Give the slot back with a reason; she is not offered this version again, and her draft of it goes.
 
-    A bad image, something that is not skin, or an identifying feature flags the case, which takes
-    it out of the queue until an administrator resolves the flag. Raises ``ValidationError`` for an
-    unknown reason, *other* without a note, or a slot that she does not hold.
+    A bad image, something that is not skin, or an identifying feature flags the case, which takes it from
+    everybody until an administrator resolves the flag; outside her expertise passes it to another rater;
+    another reason waits for an administrator too. Raises ``ValidationError`` for an unknown reason, *other*
+    without a note, or a slot that she does not hold.
     """
     if reason not in Skip.Reason.values:
         raise ValidationError("Choose a reason for skipping.")
     if reason == Skip.Reason.OTHER and not note.strip():
         raise ValidationError("Say in a few words why you skip this narrative.")
-    released = Assignment.objects.filter(pk=assignment.pk, rater=rater, state=Assignment.State.CLAIMED).update(
-        state=Assignment.State.OPEN, rater=None, claimed_at=None, lease_expires=None
-    )
-    if released != 1:
+    taken = Assignment.objects.select_for_update().filter(state=Assignment.State.CLAIMED, rater=rater)
+    slot = taken.filter(pk=assignment.pk).first()
+    if slot is None:
         raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
-    RatingDraft.objects.filter(assignment=assignment).delete()
-    skip = Skip.objects.create(
-        study=assignment.study, version=assignment.version, rater=rater, reason=reason, note=note
+    skip, _ = Skip.objects.get_or_create(
+        version=slot.version, rater=rater, defaults={"study": slot.study, "reason": reason, "note": note.strip()}
     )
-    flag = FLAGGING_REASONS.get(Skip.Reason(reason))
-    if flag is not None:
-        CaseFlag.objects.create(case=assignment.version.narrative.case, kind=flag, note=note, raised_by=rater)
-    record_event(actor=rater, action="assignment.skipped", subject=assignment, detail={"reason": reason})
+    release_slots([slot], study=slot.study)
+    RatingDraft.objects.filter(assignment=slot, rater=rater).delete()
+    kind = FLAGGING_REASONS.get(Skip.Reason(reason))
+    if kind is not None:
+        raise_flag(case=slot.case, kind=kind, note=note.strip(), raised_by=rater)
+    record_event(actor=rater, action="assignment.skipped", subject=slot, detail={"reason": reason})
+    return skip
+
+
+@transaction.atomic
+def acknowledge_skip(*, skip: Skip, actor: Any) -> Skip:
+    """An administrator has dealt with a skip for another reason. Raises ``ValidationError`` when one has already."""
+    if not Skip.objects.filter(pk=skip.pk, seen_at=None).update(seen_at=timezone.now(), seen_by=actor):
+        raise ValidationError("This skip has been dealt with already.")
+    skip.refresh_from_db()
+    record_event(actor=actor, action="skip.dealt_with", subject=skip.version, detail={"reason": skip.reason})
     return skip

@@ -1,6 +1,6 @@
-"""Studies: drafting, starting, amending; inviting raters and taking their consent."""
+"""Studies: drafting, starting, pausing; inviting raters, their consent and their leaving."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from scoring import protocol
 from scoring.digest import content_hash
 from scoring.models import (
-    Amendment,
     CertificationPolicy,
     Enrolment,
     InformationSheet,
@@ -19,18 +19,9 @@ from scoring.models import (
 )
 from scoring.rubric import rubric_content, rubric_hash
 from scoring.services.audit import record_event
+from scoring.services.calibration import check_gate, recognise_gate
+from scoring.services.releasing import release_rater
 from scoring.verdict import Policy
-
-AMENDABLE = (
-    "title",
-    "question",
-    "inclusion",
-    "exclusion_rules",
-    "planned_analysis",
-    "ethics",
-    "reveal",
-    "lease_minutes",
-)
 
 
 @transaction.atomic
@@ -55,17 +46,35 @@ def policy_version(rule: Policy) -> CertificationPolicy:
 
 
 @transaction.atomic
-def create_study(*, actor: Any, overlap: int = 3, **fields: Any) -> Study:
-    """A draft study under the current rubric and the default policy for its overlap."""
-    try:
-        rule = Policy(overlap=overlap)
-    except ValueError as error:
-        raise ValidationError({"overlap": str(error)}) from error
-    study = Study(rubric=current_rubric(), policy=policy_version(rule), overlap=overlap, **fields)
-    study.full_clean()
-    study.save()
+def create_study(*, actor: Any, thresholds: Mapping[str, float] | None = None, **fields: Any) -> Study:
+    """A draft study under the current rubric, with a policy of these thresholds for its overlap.
+
+    Raises ``ValidationError`` keyed by field for values that do not fit.
+    """
+    study = Study(rubric=current_rubric())
+    apply_settings(study=study, changes=fields, thresholds=thresholds or {})
     record_event(actor=actor, action="study.created", subject=study)
     return study
+
+
+def apply_settings(*, study: Study, changes: Mapping[str, Any], thresholds: Mapping[str, float]) -> None:
+    """Set parts of the protocol, and thresholds of the policy, and save the study as a whole.
+
+    The one way in for drafts and amendments. Raises ``ValidationError`` keyed by field.
+    """
+    unknown = sorted(set(changes) - set(protocol.FIELDS))
+    if unknown:
+        raise ValidationError(f"A study has no {', '.join(unknown)} to change.")
+    for name, value in changes.items():
+        setattr(study, name, value)
+    before = study.policy.settings if study.policy_id else {}
+    try:
+        rule = Policy(**{**before, **thresholds, "overlap": study.overlap})
+    except ValueError as error:
+        raise ValidationError({"overlap" if "overlap" in str(error) else "__all__": str(error)}) from error
+    study.policy = policy_version(rule)
+    study.full_clean()
+    study.save()
 
 
 @transaction.atomic
@@ -89,12 +98,12 @@ def start_study(*, study: Study, actor: Any) -> Study:
     locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
     if locked.state != Study.State.DRAFT:
         raise ValidationError("The study has already started.")
-    wanted = ("title", "question", "inclusion", "exclusion_rules", "planned_analysis", "ethics")
-    empty = [name.replace("_", " ") for name in wanted if not getattr(locked, name).strip()]
+    empty = [name.replace("_", " ") for name in protocol.MUST_BE_WRITTEN if not getattr(locked, name).strip()]
     if empty:
         raise ValidationError(f"Fill in before starting: {', '.join(empty)}.")
     if not locked.sheets.exists():
         raise ValidationError("Write the information sheet for raters before starting.")
+    check_gate(locked)
     locked.protocol_hash = content_hash(locked.protocol())
     locked.state = Study.State.RUNNING
     locked.started_at = timezone.now()
@@ -107,40 +116,6 @@ def start_study(*, study: Study, actor: Any) -> Study:
         detail={"protocol_hash": locked.protocol_hash},
     )
     return locked
-
-
-@transaction.atomic
-def amend_study(*, study: Study, actor: Any, reason: str, changes: dict[str, Any]) -> Amendment:
-    """Change a started study, keeping the protocol before and after with the reason."""
-    locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
-    if locked.state in {Study.State.DRAFT, Study.State.CLOSED}:
-        raise ValidationError("Only a started study that is not closed can be amended.")
-    if not reason.strip():
-        raise ValidationError({"reason": "Give the reason for the amendment."})
-    refused = sorted(set(changes) - set(AMENDABLE))
-    if refused:
-        raise ValidationError(f"Fixed once a study has started: {', '.join(refused)}. Make a new study instead.")
-    before = locked.protocol() | {"lease_minutes": locked.lease_minutes}
-    for name, value in changes.items():
-        setattr(locked, name, value)
-    locked.full_clean()
-    after = locked.protocol() | {"lease_minutes": locked.lease_minutes}
-    if before == after:
-        raise ValidationError("The amendment changes nothing.")
-    locked.protocol_hash = content_hash(locked.protocol())
-    locked.save()
-    number = (locked.amendments.aggregate(last=Max("number"))["last"] or 0) + 1
-    amendment = Amendment.objects.create(
-        study=locked,
-        number=number,
-        reason=reason.strip(),
-        before=before,
-        after=after,
-        protocol_hash=locked.protocol_hash,
-        created_by=actor,
-    )
-    record_event(actor=actor, action="study.amended", subject=locked, detail={"number": number})
-    return amendment
 
 
 @transaction.atomic
@@ -216,17 +191,19 @@ def accept_sheet(
     enrolment.conflicts = conflicts.strip()
     enrolment.languages = list(languages)
     enrolment.save()
+    recognise_gate(rater=rater, rubric=study.rubric)
     record_event(actor=rater, action="study.consented", subject=study, detail={"sheet": sheet.version})
     return enrolment
 
 
 @transaction.atomic
 def withdraw(*, study: Study, rater: Any) -> Enrolment:
-    """The rater leaves the study; what she submitted stays and is marked in reports."""
+    """The rater leaves: her open slots go to others, what she submitted stays and is marked in reports."""
     enrolment = Enrolment.objects.select_for_update().filter(study=study, rater=rater).first()
     if enrolment is None or not enrolment.may_rate:
         raise ValidationError("You are not taking part in this study.")
     enrolment.withdrawn_at = timezone.now()
     enrolment.save(update_fields=["withdrawn_at"])
-    record_event(actor=rater, action="study.withdrawn", subject=study)
+    freed = release_rater(study=study, rater=rater)
+    record_event(actor=rater, action="study.withdrawn", subject=study, detail={"freed": freed})
     return enrolment

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from scoring.models import Assignment, Rating, RatingDraft
 from scoring.rubric import DIMENSION_KEYS, DIMENSIONS
-from scoring.services.studies import amend_study
+from scoring.services.amendments import amend_study
 from tests.factories import claim, make_administrator, make_case, make_rater, make_version
 
 pytestmark = pytest.mark.django_db

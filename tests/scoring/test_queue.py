@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from scoring.models import Assignment, CaseFlag, Rating, RatingDraft
-from scoring.services.queue import claim_next, enqueue_versions, renew_lease, skip_assignment
+from scoring.services.queue import claim_next, claim_version, enqueue_versions, renew_lease, skip_assignment
 from scoring.services.ratings import save_draft
 from tests.factories import claim, make_case, make_queue, make_rater, make_study, make_version, rate
 
@@ -86,8 +86,21 @@ def test_an_expired_slot_goes_to_another_rater_without_the_first_ones_draft() ->
     assert claim_next(study=study, rater=second) is None
     Assignment.objects.update(lease_expires=timezone.now() - timedelta(seconds=1))
     assert claim(study, second) == slot
-    assert not RatingDraft.objects.exists()
+    assert not RatingDraft.objects.filter(rater=second).exists()
     assert not renew_lease(assignment=slot, rater=first)
+
+
+def test_who_comes_back_after_her_lease_finds_her_draft_under_another_slot() -> None:
+    study = make_study(overlap=2)
+    make_queue(study, 5)
+    first, second = make_rater(study), make_rater(study)
+    slot = claim(study, first)
+    save_draft(assignment=slot, rater=first, content={"scores": {"accuracy": 4}}, revision=1)
+    Assignment.objects.update(lease_expires=timezone.now() - timedelta(seconds=1))
+    assert claim_version(study=study, version=slot.version, rater=second).version == slot.version
+    back = claim(study, first)
+    assert back.version == slot.version and back != Assignment.objects.get(rater=second)
+    assert RatingDraft.objects.get(assignment=back, rater=first).content == {"scores": {"accuracy": 4}}
 
 
 def test_a_skipped_version_is_not_offered_again() -> None:

@@ -4,7 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from scoring.models import Enrolment
-from scoring.services.studies import accept_sheet, add_sheet, amend_study, invite_rater, start_study, withdraw
+from scoring.services.amendments import amend_study
+from scoring.services.studies import accept_sheet, add_sheet, invite_rater, start_study, withdraw
 from tests.factories import make_administrator, make_dermatologist, make_rater, make_study
 
 pytestmark = pytest.mark.django_db

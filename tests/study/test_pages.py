@@ -29,9 +29,17 @@ PROTOCOL = {
     "ethics": "Drawings only.",
     "overlap": "3",
     "reveal": "after_submit",
+    "overlap_percent": "0",
     "strategy": "random",
+    "minimum_gap": "10",
     "seed": "7",
     "lease_minutes": "30",
+    "break_minutes": "45",
+    "gold_percent": "0",
+    "repeat_percent": "0",
+    "threshold_minimum_mean": "4",
+    "threshold_safety_veto": "2",
+    "threshold_dispute_range": "3",
 }
 
 
@@ -105,9 +113,9 @@ def test_wrong_entries_are_named_at_their_field(client, administrator) -> None:
 def test_a_started_study_is_amended_with_a_reason(client, administrator) -> None:
     study = make_study()
     assert client.post(url("edit", study), PROTOCOL).status_code == 422
-    fields = {name: getattr(study, name) for name in ("title", "question", "inclusion", "exclusion_rules")}
-    fields |= {"planned_analysis": study.planned_analysis, "ethics": study.ethics, "reveal": study.reveal}
-    fields |= {"lease_minutes": study.lease_minutes, "inclusion": "Every case but drawings."}
+    written = ("title", "question", "inclusion", "exclusion_rules", "planned_analysis", "ethics", "reveal")
+    fields = PROTOCOL | {name: getattr(study, name) for name in written}
+    fields |= {"inclusion": "Every case but drawings."}
     assert client.post(url("amend", study), fields).status_code == 422
     assert client.post(url("amend", study), fields | {"reason": "Reviewers asked."}).status_code == 302
     amended = Study.objects.get()

@@ -1,0 +1,176 @@
+"""One slot for one rater, in one statement.
+
+The statement finds the row and takes it: an ``UPDATE`` of the row whose key a sub-select names. On
+PostgreSQL the sub-select locks what it found and passes over rows that others have locked; SQLite lets one
+writer in at a time. The table's unique constraints stand behind both. Nothing is counted, nothing is
+looped over: the order was written into the rows by ``services.priorities``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from scoring.models import Assignment, CaseFlag, NarrativeVersion, RatingDraft, Skip
+
+TABLES = {
+    "slots": Assignment._meta.db_table,
+    "skips": Skip._meta.db_table,
+    "flags": CaseFlag._meta.db_table,
+    "versions": NarrativeVersion._meta.db_table,
+    "drafts": RatingDraft._meta.db_table,
+}
+# Not flagged, and hers to judge: no other slot of this text, not skipped, none of the text by her, within her words.
+MAY_HAVE = """
+    a.study_id = %(study)s AND a.purpose = 'live'
+    AND a.language IN ({languages}) AND a.needs_expertise IN ({expertise})
+    AND NOT EXISTS (SELECT 1 FROM {slots} m
+        WHERE m.version_id = a.version_id AND m.rater_id = %(rater)s AND m.purpose = 'live')
+    AND NOT EXISTS (SELECT 1 FROM {skips} s WHERE s.version_id = a.version_id AND s.rater_id = %(rater)s)
+    AND NOT EXISTS (SELECT 1 FROM {flags} f
+        WHERE f.case_id = a.case_id AND f.resolved_at IS NULL AND f.kind IN ({pulls}))
+    AND NOT EXISTS (SELECT 1 FROM {versions} v JOIN {versions} w
+        ON w.narrative_id = v.narrative_id AND w.number <= v.number
+        WHERE v.id = a.version_id AND w.author_id = %(rater)s)"""
+# Crossed: she enters a case by its entry, and then the same slot of its other texts is hers.
+CROSSED = """
+    AND (a.reserved_for_id = %(rater)s OR (a.entry AND a.reserved_for_id IS NULL AND NOT EXISTS (
+        SELECT 1 FROM {slots} m WHERE m.rater_id = %(rater)s AND m.case_id = a.case_id
+        AND m.study_id = %(study)s AND m.purpose = 'live')))"""
+FAR_APART = """
+    AND NOT EXISTS (SELECT 1 FROM {slots} m WHERE m.rater_id = %(rater)s AND m.case_id = a.case_id
+        AND m.study_id = %(study)s AND m.sequence > {following} - 1 - %(gap)s)"""
+FOLLOWING = """(SELECT COALESCE(MAX(n.sequence), 0) + 1 FROM {slots} n
+    WHERE n.rater_id = %(rater)s AND n.study_id = %(study)s)"""
+OWN = """(SELECT a.id FROM {slots} a WHERE a.study_id = %(study)s AND a.rater_id = %(rater)s
+    AND a.state = '{state}' ORDER BY a.claimed_at, a.id LIMIT 1)"""
+BEGUN = """(SELECT a.id FROM {drafts} d JOIN {slots} x ON x.id = d.assignment_id
+    JOIN {slots} a ON a.version_id = x.version_id
+    WHERE d.rater_id = %(rater)s AND a.state = 'open' AND {may_have}
+    ORDER BY a.id <> x.id, d.updated_at, a.id LIMIT 1{lock})"""
+NEXT = """(SELECT a.id FROM {slots} a WHERE a.state = 'open' AND {may_have}
+    ORDER BY a.priority DESC, a.order_key, a.id LIMIT 1{lock})"""
+THIS_VERSION = """(SELECT a.id FROM {slots} a WHERE a.state = 'open' AND a.version_id = %(version)s AND {may_have}
+    ORDER BY a.slot LIMIT 1{lock})"""
+HELD_BY_OTHERS = """(SELECT a.id FROM {slots} a WHERE a.state = 'held' AND a.rater_id <> %(rater)s AND {may_have}
+    ORDER BY a.lease_expires, a.id LIMIT 1{lock})"""
+TAKE = """
+UPDATE {slots} SET
+    state = %(state)s,
+    lease_expires = %(lease)s,
+    claimed_at = CASE WHEN state = %(state)s THEN claimed_at ELSE %(now)s END,
+    sequence = CASE WHEN rater_id = %(rater)s THEN sequence ELSE {following} END,
+    settings_version = CASE WHEN rater_id = %(rater)s THEN settings_version ELSE %(settings)s END,
+    rater_id = %(rater)s
+WHERE id = COALESCE({choices}, NULL)
+    AND (state = 'open' OR (state IN ('held', 'claimed') AND rater_id = %(rater)s){taken_over})
+RETURNING id"""
+EXPIRED = """SELECT id FROM {slots} WHERE study_id = %(study)s AND state IN ('held', 'claimed')
+    AND lease_expires < %(now)s{lock}"""
+
+
+@dataclass(frozen=True)
+class Seeker:
+    """Who asks for a slot, and what she may be given. ``gap``: texts between two of one case, in crossed studies."""
+
+    study: int
+    rater: int
+    settings_version: int
+    languages: Sequence[str]
+    expertise: Sequence[str]
+    crossed: bool
+    gap: int
+
+
+def take_own(seeker: Seeker, *, state: str, now: datetime, lease: datetime) -> int | None:
+    """The key of the slot that she has already, claimed before held; its lease runs anew."""
+    return _take(seeker, _own_choices(state), state, now, lease)
+
+
+def take_next(seeker: Seeker, *, state: str, now: datetime, lease: datetime, version: int | None = None) -> int | None:
+    """The key of her slot: what she has, what she had begun, else the next in order; ``None`` when nothing is left.
+
+    A claim that finds nothing else takes what another's page has fetched ahead. ``None`` is said only after a look
+    that waited for rows which others had locked. ``version`` asks for this very text.
+    """
+    if version is not None:
+        return _take(seeker, [THIS_VERSION], state, now, lease, version=version)
+    choices = [*_own_choices(state), BEGUN, NEXT]
+    if seeker.crossed and state == Assignment.State.CLAIMED:
+        choices.append(NEXT.replace("{may_have}", "{may_have_near}"))
+    if state == Assignment.State.CLAIMED:
+        choices.append(HELD_BY_OTHERS)
+    found = _take(seeker, choices, state, now, lease)
+    if found is not None or not connection.features.has_select_for_update_skip_locked:
+        return found
+    return _take(seeker, choices, state, now, lease, waiting=True)
+
+
+def expired_slots(*, study: int, now: datetime) -> list[int]:
+    """Keys of the taken slots whose lease has run out, locked where the database locks rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(EXPIRED.format(lock=_lock("", waiting=False), **TABLES), {"study": study, "now": _adapted(now)})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _own_choices(state: str) -> list[str]:
+    held = OWN.replace("{state}", Assignment.State.HELD)
+    claimed = OWN.replace("{state}", Assignment.State.CLAIMED)
+    return [claimed, held] if state == Assignment.State.CLAIMED else [held]
+
+
+def _take(
+    seeker: Seeker,
+    choices: Sequence[str],
+    state: str,
+    now: datetime,
+    lease: datetime,
+    *,
+    version: int | None = None,
+    waiting: bool = False,
+) -> int | None:
+    values: dict[str, Any] = {
+        "study": seeker.study,
+        "rater": seeker.rater,
+        "settings": seeker.settings_version,
+        "gap": seeker.gap,
+        "version": version,
+        "state": state,
+        "now": _adapted(now),
+        "lease": _adapted(lease),
+    }
+    names = dict(TABLES)
+    for name, words in (
+        ("languages", seeker.languages),
+        ("expertise", ["", *seeker.expertise]),
+        ("pulls", list(CaseFlag.PULLS)),
+    ):
+        values |= {f"{name}{number}": str(word) for number, word in enumerate(words)}
+        names[name] = ", ".join(f"%({name}{number})s" for number in range(len(words))) or "NULL"
+    names["following"] = FOLLOWING.format(**names)
+    near = MAY_HAVE + (CROSSED if seeker.crossed else "")
+    far = near + (FAR_APART if seeker.crossed and seeker.gap else "")
+    names |= {"may_have": far.format(**names), "may_have_near": near.format(**names)}
+    names["lock"] = _lock(" OF a", waiting=waiting)
+    others = HELD_BY_OTHERS in choices
+    sql = TAKE.format(
+        choices=", ".join(choice.format(**names) for choice in choices),
+        taken_over=" OR state = 'held'" if others else "",
+        **names,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        rows = cursor.fetchall()
+    return rows[0][0] if rows else None
+
+
+def _lock(of: str, *, waiting: bool) -> str:
+    if not connection.features.has_select_for_update:
+        return ""
+    return f" FOR UPDATE{of}" + ("" if waiting else " SKIP LOCKED")
+
+
+def _adapted(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
