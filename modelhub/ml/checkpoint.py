@@ -6,9 +6,10 @@ from pathlib import Path
 
 from torch import nn
 
+from modelhub.ml.adapter_files import StoredAdapter, check_lora
 from modelhub.ml.backbone import backbone_tensors, check_backbone, outline
 from modelhub.ml.branch_files import StoredBranch, check_fits, find_branch
-from modelhub.ml.checkpoint_files import READ_FILES, check_folder, hash_file, weight_files
+from modelhub.ml.checkpoint_files import READ_FILES, CheckpointError, check_folder, hash_file, weight_files
 from modelhub.ml.manifest import check_hub, check_manifest, find_manifest
 from modelhub.ml.model_config import ModelConfig, read_config
 from modelhub.ml.safetensors_header import StoredTensor, read_shards
@@ -43,6 +44,19 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if branch is not None:
         check_fits(branch, config.parsed)
     return Checkpoint(folder, config, tensors, branch, network)
+
+
+def check_adapter(adapter: StoredAdapter, checkpoint: Checkpoint) -> None:
+    """Raises CheckpointError where the adapter's tensors do not fit the base."""
+    if not checkpoint.config.own:
+        raise CheckpointError(
+            f"{adapter.folder} is an adapter for SkinGPT-R1's architecture, {checkpoint.folder} has another one"
+        )
+    check_lora(adapter, checkpoint.network)
+    if adapter.branch is not None:
+        if adapter.branch.off:
+            raise CheckpointError(f"{adapter.folder}: {adapter.branch.off}; an adapter's branch must be complete")
+        check_fits(adapter.branch, checkpoint.config.parsed)
 
 
 @dataclass(frozen=True)

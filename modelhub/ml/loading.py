@@ -6,10 +6,10 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from modelhub.ml.adapter_files import StoredAdapter, attach_lora, check_base, check_lora, open_adapter
+from modelhub.ml.adapter_files import attach_lora, check_base, open_adapter
 from modelhub.ml.backbone import build
-from modelhub.ml.branch_files import StoredBranch, check_fits, load_branch
-from modelhub.ml.checkpoint import Checkpoint, open_checkpoint, read_contents
+from modelhub.ml.branch_files import StoredBranch, load_branch
+from modelhub.ml.checkpoint import Checkpoint, check_adapter, open_checkpoint, read_contents
 from modelhub.ml.checkpoint_files import CheckpointError, read_json
 from modelhub.ml.comparison import load_comparison_processor
 from modelhub.ml.hub_files import HubModel, fetch
@@ -94,19 +94,6 @@ def load(spec: LoadSpec, *, merge_adapter: bool = True) -> LoadedModel:
     )
     ends = set_end_tokens(model.qwen, folder, processor.tokenizer)
     return LoadedModel(model, processor, processor.tokenizer, spec, identity, ends, folder)
-
-
-def check_adapter(adapter: StoredAdapter, checkpoint: Checkpoint) -> None:
-    """Raises CheckpointError where the adapter's tensors do not fit the base."""
-    if not checkpoint.config.own:
-        raise CheckpointError(
-            f"{adapter.folder} is an adapter for SkinGPT-R1's architecture, {checkpoint.folder} has another one"
-        )
-    check_lora(adapter, checkpoint.network)
-    if adapter.branch is not None:
-        if adapter.branch.off:
-            raise CheckpointError(f"{adapter.folder}: {adapter.branch.off}; an adapter's branch must be complete")
-        check_fits(adapter.branch, checkpoint.config.parsed)
 
 
 def choose_bias_mode(spec: LoadSpec, stored: StoredBranch | None) -> BiasMode:

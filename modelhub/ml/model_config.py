@@ -1,5 +1,6 @@
 """Which configurations may be loaded: SkinGPT-R1's own, and what transformers itself knows as image-and-text models."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def read_config(folder: Path) -> ModelConfig:
         named = architectures if not isinstance(architectures, list) else ", ".join(map(str, unknown))
         raise CheckpointError(f"{path} names the architecture {named}; {model_type} is {' or '.join(allowed)}")
     try:
-        parsed = config_class.from_dict(raw)
+        parsed = config_class.from_dict(copy.deepcopy(raw))  # it writes into what it is given
     except Exception as error:  # whatever a broken value sets off in there
         raise CheckpointError(f"{path} does not describe a {model_type}: {first_line(error)}") from error
     return ModelConfig(raw, parsed, model_class, own=model_type == QWEN)
@@ -84,6 +85,19 @@ def first_line(error: BaseException) -> str:
     """What an error of a library says, on one line."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words[:300]}"
+
+
+def released_config(raw: dict[str, Any]) -> dict[str, Any]:
+    """A Qwen2.5-VL configuration in the release's own form: the language model's fields at the top, its rotation as
+    `rope_theta` and `rope_scaling`, bfloat16, the reference's architecture."""
+    text = dict(raw.get("text_config") or {})
+    flat = text | {key: value for key, value in raw.items() if key != "text_config"}
+    if rope := flat.pop("rope_parameters", None):
+        flat["rope_theta"] = rope["rope_theta"]
+        flat["rope_scaling"] = {"type": "mrope", "mrope_section": rope["mrope_section"]}
+    for key in ("dtype", "torch_dtype", "layer_types", "transformers_version"):
+        flat.pop(key, None)
+    return flat | {"model_type": QWEN, "architectures": [OWN_ARCHITECTURES[1]], "torch_dtype": "bfloat16"}
 
 
 def config_facts(config: ModelConfig) -> dict[str, Any]:

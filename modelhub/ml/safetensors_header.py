@@ -1,6 +1,7 @@
 """The headers of safetensors files: which tensors lie where. No weight is read."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ class StoredTensor:
     file: Path
     begin: int
     end: int
+
+
+def elements(tensor: StoredTensor) -> int:
+    return math.prod(tensor.shape)
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
