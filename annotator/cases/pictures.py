@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.files import FieldFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from annotator.accounts.models import User
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, RESEARCHER
-from scoring.models import Assignment, CaseImage
+from scoring.models import Assignment, CaseImage, PairSlot
 
 CACHE = "private, max-age=43200, immutable"
 
@@ -29,13 +29,14 @@ def thumbnail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponseBase:
 
 
 def images_for(user: User) -> QuerySet[CaseImage]:
-    """Staff see all images; a dermatologist those of cases that she was given to rate."""
+    """Staff see all images; a dermatologist those of cases that she was given to rate or compare."""
     if user.has_role(ADMINISTRATOR, ADJUDICATOR, RESEARCHER):
         return CaseImage.objects.all()
     if not user.is_dermatologist:
         return CaseImage.objects.none()
     hers = Assignment.objects.filter(version__narrative__case=OuterRef("case"), rater=user)
-    return CaseImage.objects.filter(Exists(hers))
+    compared = PairSlot.objects.filter(pair__case=OuterRef("case"), rater=user)
+    return CaseImage.objects.filter(Q(Exists(hers)) | Q(Exists(compared)))
 
 
 def _visible(request: HttpRequest, public_id: uuid.UUID) -> CaseImage:

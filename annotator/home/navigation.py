@@ -12,6 +12,7 @@ from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, DERMATOLOGIST, 
 STAFF = (ADMINISTRATOR, RESEARCHER)
 ENTRIES: tuple[tuple[str | Promise, str, tuple[str, ...]], ...] = (
     (_("Rate"), "rating:next", (DERMATOLOGIST,)),
+    (_("Preferences"), "preferences:next", (DERMATOLOGIST,)),
     (_("My work"), "rating:mine", (DERMATOLOGIST,)),
     (_("Dashboard"), "dashboard", STAFF),
     (_("Cases"), "cases:list", STAFF),
@@ -23,6 +24,7 @@ ENTRIES: tuple[tuple[str | Promise, str, tuple[str, ...]], ...] = (
     ("DermCoT", "modelhub:dermcot", STAFF),
     ("DermBench", "modelhub:dermbench", STAFF),
     (_("Compare"), "modelhub:compare", STAFF),
+    (_("Preferences"), "comparisons:list", STAFF),
 )
 
 
