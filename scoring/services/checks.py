@@ -16,8 +16,8 @@ REPEAT_AFTER = 20  # narratives between a text and its silent repeat
 Purpose, State = Assignment.Purpose, Assignment.State
 
 
-def take_check(*, study: Study, rater: int, state: str, now: datetime, lease: datetime) -> int | None:
-    """The key of a new slot for a silent check, where this is the turn for one and a text for it is there.
+def take_check(*, study: Study, rater: int, state: str, now: datetime, lease: datetime) -> Assignment | None:
+    """A new slot for a silent check, where this is the turn for one and a text for it is there.
 
     The turns are drawn by the study's seed, the rater and the place in her sequence: the study's shares of gold
     and of repeats, evenly at random.
@@ -33,7 +33,7 @@ def take_check(*, study: Study, rater: int, state: str, now: datetime, lease: da
         return None
     if version is None:
         return None
-    slot = Assignment.objects.create(
+    return Assignment.objects.create(
         study=study,
         version=version,
         case_id=version.narrative.case_id,
@@ -49,7 +49,6 @@ def take_check(*, study: Study, rater: int, state: str, now: datetime, lease: da
         order_key=0,
         why={"rule": purpose},
     )
-    return slot.pk
 
 
 def _repeat(study: Study, rater: int, following: int) -> NarrativeVersion | None:

@@ -19,7 +19,7 @@ from scoring.services.flags import FLAGGING_REASONS, raise_flag
 from scoring.services.overlaps import planned_overlaps
 from scoring.services.priorities import place_of, refresh_priorities
 from scoring.services.releasing import release_expired, release_slots
-from scoring.services.slots import Seeker, take_next, take_own
+from scoring.services.slots import Seeker, bring_draft, take_next, take_own, take_version
 from scoring.strata import needed_expertise
 from scoring.strategies import STRATEGIES, Place
 
@@ -92,9 +92,8 @@ def _new_slots(study: Study, versions: list[NarrativeVersion], boost: int) -> li
 def claim_next(*, study: Study, rater: Any) -> Assignment | None:
     """The slot she should work on: the one she has, else what she had begun, else the next; ``None`` without one.
 
-    What ``hold_next`` fetched ahead for her comes first. The slot comes with its study, version, narrative and
-    case. Raises ``ValidationError`` when the study is not running or she may not rate in it, ``NotCalibrated``
-    before she has passed its gate.
+    What ``hold_next`` fetched ahead for her comes first. Raises ``ValidationError`` when the study is not running or
+    she may not rate in it, ``NotCalibrated`` before she has passed its gate.
     """
     enrolment = _permitted(study, rater)
     return _attempted(study, enrolment, Assignment.State.CLAIMED)
@@ -150,17 +149,21 @@ def _take(study: Study, enrolment: Enrolment, state: str, version: int | None) -
     lease = now + (SOFT_HOLD if state == Assignment.State.HELD else timedelta(minutes=study.lease_minutes))
     seeker = _seeker(study, enrolment)
     release_expired(study=study, now=now)
-    taken = None
-    if version is None and (study.gold_percent or study.repeat_percent):
-        taken = take_own(seeker, state=state, now=now, lease=lease)
-        taken = taken or take_check(study=study, rater=enrolment.rater_id, state=state, now=now, lease=lease)
-    taken = taken or take_next(seeker, state=state, now=now, lease=lease, version=version)
-    if taken is None:
+    if version is not None:
+        slot = take_version(seeker, version, now=now, lease=lease)
+    else:
+        slot = take_own(seeker, state=state, now=now, lease=lease)
+        if slot is None and (study.gold_percent or study.repeat_percent):
+            slot = take_check(study=study, rater=enrolment.rater_id, state=state, now=now, lease=lease)
+        if slot is None:
+            slot = take_next(seeker, state=state, now=now, lease=lease)
+    if slot is None:
         return None
-    slot = Assignment.objects.select_related("study", "version__narrative__case").get(pk=taken)
-    _bring_draft(slot)
-    if study.crossed and slot.entry and slot.purpose == Assignment.Purpose.LIVE:
-        reserve_row(slot, enrolment)
+    slot.study = study
+    if slot.claimed_at == now:
+        bring_draft(slot=slot.pk, version=slot.version_id, rater=enrolment.rater_id)
+        if study.crossed and slot.entry and slot.purpose == Assignment.Purpose.LIVE:
+            reserve_row(slot, enrolment)
     return slot
 
 
@@ -174,12 +177,6 @@ def _seeker(study: Study, enrolment: Enrolment) -> Seeker:
         crossed=study.crossed,
         gap=study.minimum_gap,
     )
-
-
-def _bring_draft(slot: Assignment) -> None:
-    """What she entered under another slot of this text, before her lease ran out, comes along."""
-    left = RatingDraft.objects.filter(rater=slot.rater_id, assignment__version=slot.version_id)
-    left.exclude(assignment__rater=slot.rater_id).exclude(assignment=slot).update(assignment=slot)
 
 
 @transaction.atomic

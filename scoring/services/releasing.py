@@ -16,9 +16,11 @@ from scoring.services.crossing import free_reservations, free_rows
 from scoring.services.slots import expired_slots
 
 
-@transaction.atomic
 def release_expired(*, study: Study, now: datetime) -> int:
-    """Open the slots whose lease has run out; returns how many. One cheap query where there are none."""
+    """Open the slots whose lease has run out; returns how many. One cheap query where there are none.
+
+    Belongs inside a transaction.
+    """
     keys = expired_slots(study=study.pk, now=now)
     if not keys:
         return 0
