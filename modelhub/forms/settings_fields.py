@@ -19,7 +19,8 @@ def field_for(rule: Number | Choice, *, label: str, help_text: str, default: Any
         )
     kind = forms.IntegerField if rule.whole else forms.FloatField
     field = kind(required=False, label=label, help_text=help_text)
-    field.widget.attrs |= {"placeholder": f"{default:g}", "inputmode": "numeric" if rule.whole else "decimal"}
+    placeholder = words(default) if default is None else f"{default:.12g}"
+    field.widget.attrs |= {"placeholder": placeholder, "inputmode": "numeric" if rule.whole else "decimal"}
     if not rule.whole:
         field.widget.attrs["step"] = "any"
     return field

@@ -9,7 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+from modelhub.ml.patch_worker import UNREADABLE, resized, upright, upright_size
+from modelhub.ml.patches import PictureError, patch_rule
 
 IMAGE_MARK = "<image>"
 REASONING_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
@@ -45,34 +47,28 @@ def load_processor(path: Path) -> ImageTextProcessor:
 
 
 def open_image(path: Path) -> Image.Image:
-    """Raises OSError naming the file where it cannot be read as an image."""
+    """In RGB, turned as its camera says. Raises PictureError (an OSError) naming the file."""
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise OSError(f"{path.name} cannot be read as an image: {error}") from error
+            return upright(image)
+    except UNREADABLE as error:
+        raise PictureError(f"{path.name} cannot be read as an image: {error}") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, as it is to be seen; reads the header only. Raises PictureError naming the file."""
+    try:
+        with Image.open(path) as image:
+            return upright_size(image)
+    except UNREADABLE as error:
+        raise PictureError(f"{path.name} cannot be read as an image: {error}") from error
 
 
 def visual_tokens(processor: ImageTextProcessor, path: Path) -> int:
-    """Merged visual tokens that the image at `path` becomes; reads its header only.
-
-    Raises OSError naming the file where it is no image.
-    """
-    settings = processor.image_processor
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise OSError(f"{path.name} cannot be read as an image: {error}") from error
-    factor = settings.patch_size * settings.merge_size
-    high, wide = smart_resize(
-        height,
-        width,
-        factor=factor,
-        min_pixels=settings.size["shortest_edge"],
-        max_pixels=settings.size["longest_edge"],
-    )
-    return high * wide // factor**2
+    """Merged visual tokens that the image at `path` becomes. Raises PictureError naming the file."""
+    rule = patch_rule(processor.image_processor)
+    wide, high = resized(*image_size(path), rule)
+    return wide * high // (rule.patch * rule.merge) ** 2
 
 
 def to_conversation(messages: Sequence[Message], images: Sequence[Any]) -> list[dict[str, Any]]:
@@ -96,6 +92,23 @@ def to_conversation(messages: Sequence[Message], images: Sequence[Any]) -> list[
                 content.append({"type": "text", "text": piece})
         conversation.append({"role": message.role, "content": content})
     return conversation
+
+
+def prompt_ids(processor: ImageTextProcessor, prompt: str, images: int) -> list[int]:
+    """A user's turn ready for the answer: `images` pictures, one image token each, then `prompt` as plain characters.
+
+    Nothing in `prompt` can act as a control token or as the place of a picture.
+    """
+    content = [{"type": "image"} for _ in range(images)] + [{"type": "text", "text": prompt}]
+    ids = processor.tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}],
+        chat_template=processor.chat_template or processor.tokenizer.chat_template,
+        tokenize=True,
+        return_dict=False,
+        add_generation_prompt=True,
+        sanitize_control_tokens=True,
+    )
+    return list(ids)
 
 
 def count_prompt_tokens(processor: ImageTextProcessor, messages: Sequence[Message], images: Sequence[Path]) -> int:

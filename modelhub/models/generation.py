@@ -25,11 +25,12 @@ class PromptVersion(PublicIdModel):
         return f"{self.name} {self.number}"
 
 
-class Generation(models.Model):
+class Generation(PublicIdModel):
     """A narrative to be written by a model in a run; done once ``version`` is set.
 
-    ``settings`` holds decoding, seed, bias mode and library versions; ``seconds`` is the batch's
-    time shared over its rows.
+    ``settings`` holds decoding and seed, ``identity`` (what the backend said of itself: its name, weights, bias mode,
+    device, library versions) and ``details`` of this one text. ``tokens`` is ``None`` where a server did not count;
+    ``seconds``: the time in work, divided by the requests that shared it.
     """
 
     class State(models.TextChoices):

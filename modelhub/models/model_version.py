@@ -9,14 +9,16 @@ from scoring.models.fields import PublicIdModel
 
 
 class ModelVersion(PublicIdModel):
-    """Something that writes narratives. ``location`` is a folder, under ``MEDIA_ROOT`` if relative.
+    """Something that writes narratives. ``location``: a folder, under ``MEDIA_ROOT`` if relative; a server's address.
 
-    ``weights_hash``: SHA-256 over the weight files. ``card``: what loading found, as plain data.
+    ``weights_hash``: SHA-256 over the weight files; of a server, whose weights nobody here knows, over its address and
+    the model's name there. ``card``: what loading found, as plain data. ``endpoint``: how to ask a server.
     """
 
     class Kind(models.TextChoices):
         BASE = "base", "Base model"
         ADAPTER = "adapter", "Adapter"
+        ENDPOINT = "endpoint", "Model on a server"
 
     name = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=12, choices=Kind)
@@ -24,6 +26,7 @@ class ModelVersion(PublicIdModel):
     base = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="adapters")
     weights_hash = models.CharField(max_length=64)
     card = models.JSONField(default=dict)
+    endpoint = models.JSONField(default=dict, blank=True)
     synthetic = models.BooleanField(default=False, help_text="Knows only drawn lesions.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -38,7 +41,7 @@ class ModelVersion(PublicIdModel):
         ordering = ["-created_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="base", base__isnull=True) | Q(kind="adapter", base__isnull=False),
+                condition=Q(kind__in=["base", "endpoint"], base__isnull=True) | Q(kind="adapter", base__isnull=False),
                 name="an_adapter_has_a_base",
             )
         ]

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet
 
 from modelhub.models import Generation, ModelVersion, PromptVersion, Run
+from modelhub.services.endpoints import STAYS, cases_that_must_stay, check_endpoint_settings, leaves_site
 from modelhub.services.model_settings import generation_settings
 from modelhub.services.runs import create_run
 from scoring.digest import content_hash
@@ -49,10 +50,15 @@ def plan_generation(
 
     Keys: ``cases`` (how many would be written), ``model``, ``prompt``, ``settings`` (complete), ``study`` (title or
     ``None``), ``slots`` (ratings it would ask for, ``None`` without a study), ``already`` (cases this model has written
-    about before), ``refused`` (list of ``{"case", "reason"}``). Raises ``ValidationError`` for a bad setting.
+    about before), ``leaves_site`` (whether pictures do), ``refused`` (list of ``{"case", "reason"}``). Raises
+    ``ValidationError`` for a bad setting.
     """
     complete = generation_settings(model, settings)
+    check_endpoint_settings(model, complete)
     refused = [{"case": case.code, "reason": "it has no image"} for case in _without_image(cases)]
+    bare = {item["case"] for item in refused}
+    staying = cases_that_must_stay(model, cases).order_by("pk").distinct()
+    refused += [{"case": case.code, "reason": STAYS} for case in staying if case.code not in bare]
     count = cases.count() - len(refused)
     written = Generation.objects.filter(model=model, state=Generation.State.DONE, case__in=cases)
     return {
@@ -63,6 +69,7 @@ def plan_generation(
         "study": study.title if study else None,
         "slots": count * study.overlap if study else None,
         "already": written.values("case").distinct().count(),
+        "leaves_site": leaves_site(model),
         "refused": refused,
     }
 

@@ -5,24 +5,29 @@ smaller ones, which it was measured with.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from modelhub.ml.backends.base import EVALUATION
 from modelhub.models import ModelVersion
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number from ``low`` to ``high``, both included unless ``open_low``; whole where ``whole``."""
+    """A number from ``low`` to ``high``, both included unless ``open_low``; whole where ``whole``; ``None`` where
+    ``optional``."""
 
     low: float
     high: float
     whole: bool = False
     open_low: bool = False
+    optional: bool = False
 
     def check(self, name: str, value: Any) -> Any:
+        if value is None and self.optional:
+            return None
         kinds = (int,) if self.whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or not self._fits(value):
             kind = "a whole number" if self.whole else "a number"
@@ -50,22 +55,21 @@ GENERATION_RULES: dict[str, Number | Choice] = {
     "temperature": Number(0, 5, open_low=True),
     "top_p": Number(0, 1, open_low=True),
     "repetition_penalty": Number(0, 5, open_low=True),
+    "no_repeat_ngram": Number(0, 100, whole=True),
     "max_new_tokens": Number(1, 16_384, whole=True),
+    "min_pixels": Number(784, 12_845_056, whole=True, optional=True),
+    "max_pixels": Number(784, 12_845_056, whole=True, optional=True),
     "seed": Number(0, 2**32 - 1, whole=True),
     "batch_size": Number(1, 512, whole=True),
     "bias_mode": Choice((None, "off", "first_token", "all_steps")),
 }
-GENERATION_DEFAULTS: dict[str, Any] = {
-    "do_sample": True,
-    "temperature": 0.7,
-    "top_p": 0.9,
-    "repetition_penalty": 1.0,
-    "max_new_tokens": 4096,
-    "seed": 42,
-    "batch_size": 16,
-    "bias_mode": None,
+GENERATION_DEFAULTS: dict[str, Any] = asdict(EVALUATION) | {"bias_mode": None}
+SYNTHETIC_GENERATION: dict[str, Any] = {
+    "do_sample": False,
+    "max_new_tokens": 256,
+    "min_pixels": None,
+    "max_pixels": None,
 }
-SYNTHETIC_GENERATION: dict[str, Any] = {"do_sample": False, "max_new_tokens": 256}
 
 TRAINING_RULES: dict[str, Number | Choice] = {
     "recipe": Choice(("lora", "dual_distillation", "both")),
@@ -103,7 +107,10 @@ SYNTHETIC_TRAINING: dict[str, Any] = {"lr": 1e-3, "grad_accumulation": 1, "check
 def generation_settings(model: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Complete, checked generation settings for a model. Raises ``ValidationError`` keyed by setting."""
     defaults = GENERATION_DEFAULTS | (SYNTHETIC_GENERATION if model.synthetic else {})
-    return _checked(GENERATION_RULES, defaults, given or {})
+    complete = _checked(GENERATION_RULES, defaults, given or {})
+    if complete["min_pixels"] and complete["max_pixels"] and complete["min_pixels"] > complete["max_pixels"]:
+        raise ValidationError({"min_pixels": "“min_pixels” is more than “max_pixels”."})
+    return complete
 
 
 def training_settings(base: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -35,7 +35,10 @@ class TestPlan:
             "temperature": 0.7,
             "top_p": 0.9,
             "repetition_penalty": 1.0,
+            "no_repeat_ngram": 0,
             "max_new_tokens": 12,
+            "min_pixels": 3136,
+            "max_pixels": 1_003_520,
             "seed": 42,
             "batch_size": 2,
             "bias_mode": None,
@@ -86,7 +89,9 @@ def test_narratives_are_written_with_everything_kept():
         assert row.settings["seed"] == 42 and row.settings["max_new_tokens"] == 12
         assert row.settings["identity"]["weights_sha256"] == model.weights_hash
         assert row.settings["identity"]["bias_mode"] == "off"
-        assert set(row.settings["versions"]) == {"torch", "transformers", "peft"}
+        assert row.settings["identity"]["backend"] == "transformers"
+        assert {"torch", "transformers", "pillow"} <= set(row.settings["identity"]["versions"])
+        assert row.settings["details"]["prompt_tokens"] > 4
         assert row.prompt.text == EXPERT_PROMPT
         assert row.version.truncated is True or row.tokens <= 12
 
