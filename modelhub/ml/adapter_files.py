@@ -107,7 +107,9 @@ def check_lora(adapter: StoredAdapter, network: nn.Module) -> None:
         raise CheckpointError(
             f"{adapter.folder / ADAPTER_CONFIG_FILE} does not fit this base: {first_line(error)}"
         ) from error
-    expected = {key: tuple(value.shape) for key, value in get_peft_model_state_dict(model).items()}
+    expected = {
+        key: tuple(value.shape) for key, value in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }
     found = {key: tensor.shape for key, tensor in adapter.lora.items()}
     check_tensors(adapter.folder / ADAPTER_FILE, found, expected)
 
@@ -142,7 +144,7 @@ def write_adapter(folder: Path, model: SkinGPT, provenance: dict[str, Any]) -> N
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     if isinstance(model.backbone, PeftModel):
-        state = get_peft_model_state_dict(model.backbone)
+        state = get_peft_model_state_dict(model.backbone, save_embedding_layers=False)
         save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, draft / ADAPTER_FILE)
         config = model.backbone.peft_config["default"]
         config.inference_mode = True

@@ -81,11 +81,16 @@ def build(tensors: Mapping[str, StoredTensor], config: ModelConfig, spec: LoadSp
         tensors = {name: tensor for name, tensor in tensors.items() if name != HEAD}
     with ExitStack() as files:
         opened = {path: files.enter_context(safe_open(path, "pt")) for path in {t.file for t in tensors.values()}}
+        # on the CPU a tensor of the wanted type would stay a window on its file, and change or die with it
+        state = {
+            name: opened[t.file].get_tensor(t.key).clone() if spec.device == "cpu" else opened[t.file].get_slice(t.key)
+            for name, t in tensors.items()
+        }
         try:
             network, report = config.model_class.from_pretrained(
                 None,
                 config=config.parsed,
-                state_dict={name: opened[t.file].get_slice(t.key) for name, t in tensors.items()},
+                state_dict=state,
                 dtype=DTYPES[spec.precision],
                 attn_implementation=spec.attention,
                 quantization_config=quantisation(spec),

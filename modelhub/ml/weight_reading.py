@@ -56,8 +56,12 @@ def read_weights(
     with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
         futures = [pool.submit(read, path) for path in paths]
         try:
-            while on_bytes and wait(futures, timeout=POLL_S, return_when=FIRST_EXCEPTION).not_done:
-                on_bytes(sum(done.values()))
+            ended = False
+            while not ended:
+                finished, left = wait(futures, timeout=POLL_S, return_when=FIRST_EXCEPTION)
+                ended = not left or any(future.exception() for future in finished)
+                if on_bytes:
+                    on_bytes(sum(done.values()))
             return [future.result() for future in futures]
         finally:
             stop.set()

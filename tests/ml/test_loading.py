@@ -4,15 +4,21 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from modelhub.ml.checkpoint_files import CheckpointError, hash_file
+from modelhub.ml.checkpoint import read_contents
+from modelhub.ml.checkpoint_files import CheckpointError, hash_file, hash_weights
 from modelhub.ml.loading import LoadSpec, load
-from modelhub.ml.tensor_names import IN_PROJ, to_current_name
+from modelhub.ml.manifest import RELEASED, is_released
+from modelhub.ml.tensor_names import IN_PROJ, to_current_name, to_released_name
+from modelhub.ml.weight_reading import read_weights
+from tests.ml.random_checkpoint import make_checkpoint
 
 
 @pytest.fixture
@@ -20,8 +26,12 @@ def copy(base_with_branch: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(base_with_branch, tmp_path / "copy"))
 
 
+def read(file: Path) -> dict[str, Tensor]:
+    return load_bytes(file.read_bytes())
+
+
 def rewrite(file: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
-    state = load_file(file)
+    state = read(file)
     change(state)
     save_file(state, file, metadata={"format": "pt"})
 
@@ -168,12 +178,173 @@ def test_other_architectures_and_own_code_are_refused(copy: Path) -> None:
             load(LoadSpec(copy))
 
 
-def test_nonsense_specs_are_refused(base: Path) -> None:
-    for bad in ({"precision": "int3"}, {"attention": "none"}, {"bias_mode": "sometimes"}):
-        with pytest.raises(ValueError):
-            LoadSpec(base, **bad)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"precision": "int3"},
+        {"attention": "none"},
+        {"bias_mode": "sometimes"},
+        {"quantisation": "2bit"},
+        {"device": "tpu"},
+        {"device": "cuda:x"},
+        {"quantisation": "4bit"},  # on the CPU
+    ],
+)
+def test_nonsense_specs_are_refused(base: Path, bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be one of|needs a CUDA card|must be cpu"):
+        LoadSpec(base, **bad)
+
+
+def test_what_the_machine_lacks_is_said_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Path("/nowhere")
     with pytest.raises(CheckpointError, match="not a folder"):
-        load(LoadSpec(base / "nowhere"))
+        load(LoadSpec(nowhere))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="torch sees 1 CUDA cards"):
+        load(LoadSpec(nowhere, device="cuda:1"))
+    with pytest.raises(ValueError, match="needs the package bitsandbytes"):
+        load(LoadSpec(nowhere, device="cuda", quantisation="4bit"))
+    with pytest.raises(ValueError, match="needs the package flash-attn"):
+        load(LoadSpec(nowhere, attention="flash_attention_2"))
+
+
+def test_every_missing_and_unexpected_tensor_is_named(copy: Path) -> None:
+    file = copy / "model.safetensors"
+    gone = [key for key in read(file) if key.startswith("model.layers.")]
+    extra = [f"model.more.{i}" for i in range(30)]
+    assert len(gone) > 20
+    rewrite(file, lambda s: [s.pop(key) for key in gone] + [s.update({key: torch.ones(1)}) for key in extra])
+    with pytest.raises(CheckpointError) as caught:
+        load(LoadSpec(copy))
+    assert caught.value.missing == tuple(sorted(map(to_current_name, gone)))
+    assert caught.value.unexpected == tuple(sorted(map(to_current_name, extra)))
+    assert all(name in str(caught.value) for name in (*caught.value.missing, *caught.value.unexpected))
+
+
+def test_wrong_shapes_are_named_with_both_shapes(copy: Path) -> None:
+    rewrite(copy / "model.safetensors", lambda s: s.update({"model.norm.weight": torch.ones(5)}))
+    with pytest.raises(CheckpointError) as caught:
+        load(LoadSpec(copy))
+    assert caught.value.shapes == {"model.language_model.norm.weight": ((5,), (32,))}
+
+
+def test_names_go_there_and_back() -> None:
+    for old, new in (
+        ("visual.blocks.0.norm1.weight", "model.visual.blocks.0.norm1.weight"),
+        ("model.layers.0.mlp.up_proj.weight", "model.language_model.layers.0.mlp.up_proj.weight"),
+        ("lm_head.weight", "lm_head.weight"),
+        (IN_PROJ, IN_PROJ),
+    ):
+        assert (to_current_name(old), to_current_name(new)) == (new, new)
+        assert (to_released_name(new), to_released_name(old)) == (old, old)
+
+
+@pytest.mark.parametrize("with_head", [True, False])
+def test_tied_embeddings_load_with_and_without_a_head(tmp_path: Path, with_head: bool) -> None:
+    folder = make_checkpoint(tmp_path / "tied", tied=True)
+    embedding = read(folder / "model.safetensors")["model.embed_tokens.weight"]
+    if with_head:
+        rewrite(folder / "model.safetensors", lambda s: s.update({"lm_head.weight": embedding.clone()}))
+    qwen = load(LoadSpec(folder)).model.qwen
+    assert qwen.lm_head.weight.data_ptr() == qwen.get_input_embeddings().weight.data_ptr()
+    assert torch.equal(qwen.lm_head.weight, embedding)
+
+
+def test_an_untied_head_must_be_there(copy_of_untied: Path) -> None:
+    rewrite(copy_of_untied / "model.safetensors", lambda s: s.pop("lm_head.weight"))
+    with pytest.raises(CheckpointError, match=r"missing tensors: lm_head\.weight"):
+        load(LoadSpec(copy_of_untied))
+
+
+@pytest.fixture
+def copy_of_untied(base: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(base, tmp_path / "untied"))
+
+
+def test_a_manifest_is_found_beside_or_given(copy: Path, tmp_path: Path) -> None:
+    names = ("model.safetensors", "skin_branch.safetensors", "config.json")
+    lines = "".join(f"{hash_file(copy / name)}  {name}\n" for name in names)
+    elsewhere = tmp_path / "sums.txt"
+    elsewhere.write_text(f"# as `sha256sum` writes it\n{lines.upper().replace('MODEL', 'model')}".replace("  ", " *"))
+    assert read_contents(copy).manifest is None
+    with pytest.raises(CheckpointError, match=r"sums\.txt does not fit"):
+        load(LoadSpec(copy, manifest=elsewhere))  # upper-case names are other files
+    elsewhere.write_text(lines.replace("  ", " *./"))
+    assert load(LoadSpec(copy, manifest=elsewhere)).identity.branch_present
+    (copy / "model.sha256").write_text(lines)
+    assert read_contents(copy).manifest == copy / "model.sha256"
+    (copy / "SHA256SUMS").write_text(lines.replace(lines[:4], "0000"))
+    with pytest.raises(CheckpointError, match=r"SHA256SUMS does not fit: model\.safetensors has SHA-256 "):
+        load(LoadSpec(copy))
+
+
+def test_the_released_shards_are_known_by_their_hashes() -> None:
+    assert is_released(dict(zip("abcd", RELEASED, strict=True)))
+    assert not is_released(dict(zip("abc", RELEASED[:3], strict=True)))
+    assert not is_released(dict(zip("abcde", (*RELEASED, "0" * 64), strict=True)))
+
+
+def test_links_within_the_hub_cache_are_files(base: Path, tmp_path: Path) -> None:
+    snapshot, blobs = tmp_path / "models--a--b/snapshots" / ("c" * 40), tmp_path / "models--a--b/blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for path in base.iterdir():
+        blob = blobs / hash_file(path)
+        shutil.copyfile(path, blob)
+        (snapshot / path.name).symlink_to(f"../../blobs/{blob.name}")
+    assert load(LoadSpec(snapshot)).identity.weights_sha256 == hash_file(base / "model.safetensors")
+    wrong = blobs / ("0" * 64)
+    shutil.move(blobs / hash_file(base / "model.safetensors"), wrong)
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").symlink_to(f"../../blobs/{wrong.name}")
+    with pytest.raises(CheckpointError, match="the hub says 0000"):
+        load(LoadSpec(snapshot))
+
+
+def test_a_loaded_model_is_no_window_on_its_file(copy: Path) -> None:
+    model = load(LoadSpec(copy)).model
+    before = model.qwen.lm_head.weight.clone()
+    file = copy / "model.safetensors"
+    raw = file.read_bytes()
+    with file.open("r+b") as stream:
+        stream.seek(len(raw) // 2)
+        stream.write(bytes(len(raw) - len(raw) // 2))
+    assert torch.equal(model.qwen.lm_head.weight, before)
+
+
+def test_an_off_branch_must_still_be_whole(copy: Path) -> None:
+    rewrite(
+        copy / "skin_branch.safetensors", lambda s: [s.pop(IN_PROJ), s.pop("distill_head.adapters.1.router_img.weight")]
+    )
+    with pytest.raises(CheckpointError, match=r"missing tensors: distill_head\.adapters\.1\.router_img\.weight"):
+        load(LoadSpec(copy))
+
+
+def test_reading_reports_its_progress_and_can_be_ended(copy: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(done: int) -> None:
+        raise Enough
+
+    seen: list[int] = []
+    assert read_contents(copy, on_bytes=seen.append).sha256 == hash_weights(copy)
+    assert seen[-1] > 100_000
+    with pytest.raises(Enough):
+        read_contents(copy, on_bytes=stop)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_bad_number_among_many_is_found(tmp_path: Path, dtype: torch.dtype, value: float) -> None:
+    extremes = torch.tensor([torch.finfo(dtype).max, torch.finfo(dtype).min, torch.finfo(dtype).tiny, 0.0], dtype=dtype)
+    sound = {"a": extremes, "b": torch.randn(700, 1000).to(dtype), "empty": torch.ones(0, 3, dtype=dtype)}
+    save_file(sound, tmp_path / "x.safetensors")
+    assert read_weights([tmp_path / "x.safetensors"])[0].broken == ()
+    sound["b"][699, 999] = value
+    save_file(sound, tmp_path / "y.safetensors")
+    assert read_weights([tmp_path / "y.safetensors"])[0].broken == ("b",)
 
 
 def test_bfloat16_keeps_the_branch_in_float32(base_with_branch: Path) -> None:
