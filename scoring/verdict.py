@@ -63,17 +63,23 @@ class Verdict:
     counted: int
 
 
-def decide(policy: Policy, ratings: Sequence[RatingScores], authors: frozenset[int]) -> Verdict:
+def decide(
+    policy: Policy, ratings: Sequence[RatingScores], authors: frozenset[int], disputed: Sequence[str] = ()
+) -> Verdict:
     """Judge one narrative version from its live ratings.
 
     ``authors`` are the people who wrote any of the text: their ratings are not counted. A
     dimension that a counted rater could not judge keeps the version from being certified by the
-    rule and sends it to adjudication once the overlap is complete.
+    rule and sends it to adjudication once the overlap is complete. ``disputed``: the diagnoses that
+    raters hold against the case's reference and nobody has settled; with one, a rated version waits
+    for an adjudicator.
     """
     counted = sorted((r for r in ratings if r.rater not in authors), key=lambda r: r.rater)
     columns = {key: [v for r in counted if (v := r.scores.get(key)) is not None] for key in DIMENSION_KEYS}
     means = {key: fmean(values) if values else None for key, values in columns.items()}
     disputes = _disputes(policy, columns)
+    if counted:
+        disputes += [f"the reference diagnosis is disputed: “{diagnosis}”" for diagnosis in disputed]
     if disputes:
         return Verdict(ADJUDICATION, tuple(disputes), means, len(counted))
     if len(counted) < policy.overlap:

@@ -2,7 +2,7 @@
 
 Fields: ``<dimension>`` is a level "0" to "5" or "x" (cannot judge), ``<dimension>_reason`` a key of
 ``CANNOT_JUDGE_REASONS``, ``<dimension>_comment`` free text, ``comment`` about the whole, ``step-<n>``
-a corrected step, n from 1.
+a corrected step, n from 1. Marks have their own (``annotator.rating.marking``).
 """
 
 import re
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language
 
-from scoring.models import Assignment
-from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_KEYS, DIMENSION_NAMES, DIMENSIONS, LEVELS, Dimension
+from annotator.rating.marking import MARK_FIELD, mark_fields
+from scoring.models import Assignment, Rating
+from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_KEYS, DIMENSION_NAMES, LEVELS, Dimension, dimensions_in
 from scoring.services.ratings import ScoreInput
 
 CANNOT_JUDGE = "x"
@@ -60,7 +62,7 @@ def dimension_rows(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]
     waiting = [k for k in DIMENSION_KEYS if k in errors] or [k for k in DIMENSION_KEYS if not is_entered(fields, k)]
     active = waiting[0] if waiting else DIMENSION_KEYS[0]
     rows = []
-    for number, dimension in enumerate(DIMENSIONS, start=1):
+    for number, dimension in enumerate(dimensions_in(get_language()), start=1):
         value, reason = fields.get(dimension.key, ""), fields.get(f"{dimension.key}_reason", "")
         rows.append(
             DimensionRow(
@@ -107,7 +109,7 @@ def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
     """
     kept: dict[str, str] = {}
     for name, value in data.items():
-        if not isinstance(value, str) or not (name in _SCORE_FIELDS or _STEP_FIELD.fullmatch(name)):
+        if not isinstance(value, str) or not _is_known(name):
             continue
         if len(value) > LONGEST_FIELD:
             raise ValidationError(f"One field is longer than {LONGEST_FIELD:,} characters. Shorten it.")
@@ -115,9 +117,24 @@ def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
     return kept
 
 
+def _is_known(name: str) -> bool:
+    return name in _SCORE_FIELDS or bool(_STEP_FIELD.fullmatch(name) or MARK_FIELD.fullmatch(name))
+
+
+def rating_fields(rating: Rating) -> dict[str, str]:
+    """A stored rating as the page's fields, for changing it."""
+    fields = {"comment": rating.comment}
+    for score in rating.scores.all():
+        fields[score.dimension] = CANNOT_JUDGE if score.value is None else f"{score.value:g}"
+        fields[f"{score.dimension}_reason"] = score.cannot_judge
+        fields[f"{score.dimension}_comment"] = score.comment
+    fields |= mark_fields(rating.marks.all(), rating.version)
+    return {name: value for name, value in fields.items() if value}
+
+
 def corrected_steps(fields: Mapping[str, str], shown: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     """Steps whose text differs from ``shown`` (``step_texts``), by number from 1."""
-    before = {step["number"]: step["text"] for step in shown}
+    before = {step["number"]: step["text"].replace("\r\n", "\n").strip() for step in shown}
     entered = {int(match[1]): text for name, text in fields.items() if (match := _STEP_FIELD.fullmatch(name))}
     return {number: text for number, text in entered.items() if text.strip() != before.get(number)}
 
@@ -131,14 +148,14 @@ def active_seconds(value: Any) -> int | None:
     return seconds if 0 < seconds <= LONGEST_ACTIVE_SECONDS else None
 
 
-def client_uuid(assignment: Assignment, rater: Any) -> uuid.UUID:
+def client_uuid(assignment: Assignment, rater: Any, corrects: Rating | None = None) -> uuid.UUID:
     """The submission's identity on a fresh page: the same however often it is loaded or sent."""
-    return uuid.uuid5(assignment.public_id, str(rater.public_id))
+    return uuid.uuid5(corrects.client_uuid if corrects else assignment.public_id, str(rater.public_id))
 
 
-def sent_uuid(value: str | None, assignment: Assignment, rater: Any) -> uuid.UUID:
+def sent_uuid(value: str | None, otherwise: uuid.UUID) -> uuid.UUID:
     """The identity that the page sent; a page that sent none gets the one it was shown with."""
     try:
         return uuid.UUID(value or "")
     except ValueError:
-        return client_uuid(assignment, rater)
+        return otherwise

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from annotator.rating.page import context_chips, image_urls, reference_of
+from annotator.rating.narrative import context_chips, image_urls, reference_of
 from scoring.identity_words import scrub
 from scoring.models import NarrativeVersion, PairSlot, Preference, PreferenceChoice, Skip, Study
 from scoring.models.preference import OVERALL

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotator.rating.views import assignment, draft, enrolment, mine, queue
+from annotator.rating.views import after, assignment, draft, enrolment, mine, queue, revise, skip
 
 app_name = "rating"
 urlpatterns = [
@@ -12,6 +12,8 @@ urlpatterns = [
     path("<uuid:public_id>/", assignment.rate, name="assignment"),
     path("<uuid:public_id>/draft/", draft.keep_draft, name="draft"),
     path("<uuid:public_id>/lease/", draft.keep_lease, name="lease"),
-    path("<uuid:public_id>/revise/", assignment.revise, name="revise"),
-    path("<uuid:public_id>/skip/", assignment.skip, name="skip"),
+    path("<uuid:public_id>/revise/", revise.revise, name="revise"),
+    path("<uuid:public_id>/skip/", skip.skip, name="skip"),
+    path("<uuid:public_id>/reveal/", after.reveal, name="reveal"),
+    path("<uuid:public_id>/dispute/", after.dispute, name="dispute"),
 ]

@@ -13,6 +13,8 @@ from scoring.models.study import CertificationPolicy, Study
 class Certification(PublicIdModel):
     """The outcome for one version in one study: by the rule, or by an adjudicator.
 
+    The rule takes each rater's last word. ``scores_used`` says whether all of them are first
+    submissions, or some were given or changed after the reference or the consensus was known.
     ``evidence`` holds the reasons, the means and the inputs of the rule as they were.
     """
 
@@ -22,10 +24,15 @@ class Certification(PublicIdModel):
         REVISION = "revision", "Needs revision"
         REJECTED = "rejected", "Rejected"
 
+    class ScoresUsed(models.TextChoices):
+        FIRST = "first", "First scores only"
+        INFORMED = "informed", "Informed scores among them"
+
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="certifications")
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="certifications")
     policy = models.ForeignKey(CertificationPolicy, on_delete=models.PROTECT, related_name="certifications")
     outcome = models.CharField(max_length=16, choices=Outcome)
+    scores_used = models.CharField(max_length=8, choices=ScoresUsed)
     evidence = models.JSONField()
     ratings = models.ManyToManyField(Rating, related_name="certifications")
     adjudicator = models.ForeignKey(

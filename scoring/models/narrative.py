@@ -36,7 +36,11 @@ class NarrativeVersion(PublicIdModel):
 
     ``steps``: list of ``{"kind", "start", "end"}``, half-open code-point offsets into ``text``.
     ``edit_distance``: characters inserted plus deleted against the parent, ``None`` without one.
+    ``context_given``: which of the case's ``CONTEXT_FIELDS`` the author of the first draft was told
+    beside the images, ``None`` where nobody knows.
     """
+
+    CONTEXT_FIELDS = ("age", "sex", "body_site", "skin_tone")
 
     class Author(models.TextChoices):
         MACHINE = "machine", "Machine"
@@ -61,6 +65,7 @@ class NarrativeVersion(PublicIdModel):
     steps = models.JSONField()
     diagnosis = models.TextField(blank=True, help_text="Final diagnosis as read from the text.")
     truncated = models.BooleanField(default=False)
+    context_given = models.JSONField(null=True, blank=True)
     author_kind = models.CharField(max_length=8, choices=Author)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -1,13 +1,14 @@
-"""Ratings: append-only scores on the six dimensions, with their marks."""
+"""Ratings: append-only scores on the six dimensions, and who has been shown which reference."""
 
 from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from scoring.models.assignment import Assignment
-from scoring.models.case import CaseImage
+from scoring.models.case import Case
 from scoring.models.fields import PublicIdModel
 from scoring.models.narrative import NarrativeVersion
 from scoring.models.study import RubricVersion, Study
@@ -16,19 +17,34 @@ from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_CHOICES
 
 class RatingQuerySet(models.QuerySet["Rating"]):
     def current(self) -> Self:
-        """Ratings that no correction has replaced."""
+        """Each rater's last word: ratings that no later one of hers has replaced."""
         return self.filter(is_current=True)
 
     def live(self) -> Self:
-        """Current ratings that count: not gold, repeats, calibration."""
+        """Current ratings that count: not gold, repeats, calibration, nor of the rater's own text."""
         return self.current().filter(purpose=Assignment.Purpose.LIVE)
+
+    def sealed_first(self) -> Self:
+        """What raters said before they knew more: sealed, never informed. Agreement and calibration use these alone."""
+        return self.filter(is_first=True, purpose=Assignment.Purpose.LIVE, sealed_at__lte=timezone.now())
+
+    def informed(self) -> Self:
+        """Current ratings given or changed after the reference or the consensus was open to the rater."""
+        return self.live().filter(informed=True)
+
+    def correctable(self) -> Self:
+        """First submissions that are not sealed yet: a correction still counts as the first."""
+        return self.filter(is_first=True, is_current=True, sealed_at__gt=timezone.now())
 
 
 class Rating(PublicIdModel):
-    """One judgement of one version by one rater. A correction is a new row that supersedes it.
+    """One judgement of one version by one rater. A change is a new row that supersedes it.
 
-    ``sealed_at`` is when the reference was revealed to the rater; a rating given after that is
-    ``informed``. ``active_seconds`` leaves out idle time and is ``None`` where unknown.
+    ``sealed_at``: from then on the first submission stands: when the reference is revealed to her, at
+    the latest half an hour after it. A change before that is the new first; one after it is
+    ``informed``, as is a score of a second text about a case whose reference she has seen. So a slot
+    has at most one ``is_first`` (for agreement) and one ``is_current`` (her last word), which may be
+    the same row. ``active_seconds`` leaves out idle time and is ``None`` where unknown.
     """
 
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="ratings")
@@ -46,9 +62,10 @@ class Rating(PublicIdModel):
         related_name="superseded_by",
     )
     is_current = models.BooleanField(default=True)
+    is_first = models.BooleanField(default=True)
     informed = models.BooleanField(default=False)
     simulated = models.BooleanField(default=False, help_text="Made by the demo, not by a person.")
-    sealed_at = models.DateTimeField(null=True, blank=True)
+    sealed_at = models.DateTimeField()
     comment = models.TextField(blank=True)
     active_seconds = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
@@ -67,11 +84,28 @@ class Rating(PublicIdModel):
                 condition=Q(is_current=True),
                 name="one_current_rating_per_assignment",
             ),
+            models.UniqueConstraint(
+                fields=["assignment"],
+                condition=Q(is_first=True),
+                name="one_first_rating_per_assignment",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(informed=True, is_first=False)
+                    | Q(informed=False, is_first=True)
+                    | Q(informed=False, is_first=False, is_current=False)
+                ),
+                name="a_first_rating_is_never_informed",
+            ),
         ]
         indexes = [models.Index(fields=["study", "-created_at"], name="ratings_of_a_study")]
 
     def __str__(self) -> str:
         return f"Rating {str(self.public_id)[:8]}"
+
+    @property
+    def is_sealed(self) -> bool:
+        return self.sealed_at <= timezone.now()
 
     def scores_by_dimension(self) -> dict[str, float | None]:
         return {score.dimension: score.value for score in self.scores.all()}
@@ -103,56 +137,15 @@ class Score(models.Model):
         return f"{self.dimension}: {'cannot judge' if self.value is None else f'{self.value:g}'}"
 
 
-class Mark(models.Model):
-    """A judgement of one step: right, or an error of a type, with an optional span and point.
+class Reveal(models.Model):
+    """A case's reference diagnosis was shown to a rater; what she says about the case from then on is informed."""
 
-    ``step`` counts from 1. Span: code points into the version's text, half open. Point: share of
-    the image's width and height, 0 to 1.
-    """
-
-    class Verdict(models.TextChoices):
-        OK = "ok", "Right"
-        ERROR = "error", "Error"
-
-    class ErrorType(models.TextChoices):
-        HALLUCINATED = "hallucinated_finding", "Hallucinated finding"
-        MISSED = "missed_finding", "Missed finding"
-        WRONG_REASONING = "wrong_reasoning", "Wrong reasoning"
-        UNSAFE_ADVICE = "unsafe_advice", "Unsafe advice"
-        WRONG_TERM = "wrong_term", "Wrong term"
-        OTHER = "other", "Other"
-
-    class Severity(models.TextChoices):
-        MINOR = "minor", "Minor"
-        MAJOR = "major", "Major"
-
-    rating = models.ForeignKey(Rating, on_delete=models.CASCADE, related_name="marks")
-    step = models.PositiveSmallIntegerField()
-    verdict = models.CharField(max_length=8, choices=Verdict)
-    error_type = models.CharField(max_length=24, choices=ErrorType, blank=True)
-    severity = models.CharField(max_length=8, choices=Severity, blank=True)
-    dimension = models.CharField(max_length=32, choices=DIMENSION_CHOICES, blank=True)
-    span_start = models.PositiveIntegerField(null=True, blank=True)
-    span_end = models.PositiveIntegerField(null=True, blank=True)
-    image = models.ForeignKey(CaseImage, null=True, blank=True, on_delete=models.PROTECT, related_name="marks")
-    point_x = models.FloatField(null=True, blank=True)
-    point_y = models.FloatField(null=True, blank=True)
-    note = models.TextField(blank=True)
+    rater = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reveals")
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="reveals")
+    revealed_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(verdict="ok", error_type="") | (Q(verdict="error") & ~Q(error_type="")),
-                name="an_error_mark_names_its_type",
-            ),
-            models.CheckConstraint(
-                condition=(
-                    Q(span_start__isnull=True, span_end__isnull=True)
-                    | Q(span_start__isnull=False, span_end__gt=models.F("span_start"))
-                ),
-                name="a_span_has_a_start_before_its_end",
-            ),
-        ]
+        constraints = [models.UniqueConstraint(fields=["rater", "case"], name="one_reveal_per_rater_and_case")]
 
     def __str__(self) -> str:
-        return f"{self.verdict} at step {self.step}"
+        return f"{self.case} to {self.rater}"

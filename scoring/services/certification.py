@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from scoring.models import Certification, NarrativeVersion, Rating, Study
+from scoring.models import Certification, Dispute, NarrativeVersion, Rating, Study
 from scoring.services.audit import record_event
 from scoring.verdict import ADJUDICATION, INCOMPLETE, RatingScores, Verdict, decide
 
@@ -14,24 +14,25 @@ from scoring.verdict import ADJUDICATION, INCOMPLETE, RatingScores, Verdict, dec
 def certify_version(*, study: Study, version: NarrativeVersion) -> Certification | None:
     """Apply the study's policy and store the verdict if it is new; ``None`` while incomplete.
 
-    An adjudicator's decision stands until a rating it did not see comes in.
+    Each rater's last word counts. An adjudicator's decision stands until a rating or a dispute it
+    did not see comes in.
     """
     NarrativeVersion.objects.select_for_update().get(pk=version.pk)
-    ratings = live_ratings(study, version)
-    verdict = verdict_for(study, version, ratings)
+    ratings, disputes = live_ratings(study, version), open_disputes(version)
+    verdict = verdict_for(study, version, ratings, disputes)
     current = Certification.objects.filter(study=study, version=version, is_current=True).first()
+    if current is not None and _rests_on(current, ratings, disputes):
+        return current
+    Certification.objects.filter(study=study, version=version, is_current=True).update(is_current=False)
     if verdict.outcome == INCOMPLETE:
-        return current
-    if current is not None and _rests_on(current, ratings):
-        return current
-    if current is not None:
-        Certification.objects.filter(pk=current.pk).update(is_current=False)
+        return None
     certification = Certification.objects.create(
         study=study,
         version=version,
         policy=study.policy,
         outcome=verdict.outcome,
-        evidence=_evidence(verdict, ratings, version),
+        scores_used=scores_used(ratings),
+        evidence=_evidence(verdict, ratings, disputes, version),
     )
     certification.ratings.set(ratings)
     record_event(
@@ -47,8 +48,8 @@ def certify_version(*, study: Study, version: NarrativeVersion) -> Certification
 def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, reason: str) -> Certification:
     """An adjudicator's decision, certified or rejected, in place of the current verdict.
 
-    Raises ``ValidationError`` when nothing waits, the reason is missing, or the adjudicator wrote
-    any of the text.
+    Raises ``ValidationError`` when nothing waits, the reason is missing, the adjudicator wrote any
+    of the text, or the reference that it would be certified against is still disputed.
     """
     current = Certification.objects.select_for_update().get(pk=certification.pk)
     if not current.is_current or current.outcome not in {
@@ -64,12 +65,15 @@ def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, 
         raise ValidationError("Give the reason for your decision.")
     if adjudicator.pk in author_ids(current.version):
         raise ValidationError("You wrote part of this text, so another adjudicator must decide.")
+    if outcome == Certification.Outcome.CERTIFIED and open_disputes(current.version):
+        raise ValidationError("The reference diagnosis of this case is disputed. Settle that first.")
     Certification.objects.filter(pk=current.pk).update(is_current=False)
     decided = Certification.objects.create(
         study=current.study,
         version=current.version,
         policy=current.policy,
         outcome=outcome,
+        scores_used=current.scores_used,
         evidence=current.evidence,
         adjudicator=adjudicator,
         reason=reason.strip(),
@@ -85,9 +89,10 @@ def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, 
 
 
 def recompute(certification: Certification) -> Verdict:
-    """The rule's verdict from the certification's own stored policy, ratings and version."""
+    """The rule's verdict from the certification's own stored policy, ratings, disputes and version."""
     ratings = list(certification.ratings.order_by("pk").prefetch_related("scores"))
-    return decide(certification.policy.rule, _as_inputs(ratings), author_ids(certification.version))
+    disputed = [entry["diagnosis"] for entry in certification.evidence["disputes"]]
+    return decide(certification.policy.rule, _as_inputs(ratings), author_ids(certification.version), disputed)
 
 
 def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
@@ -96,8 +101,20 @@ def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
     return list(ratings.order_by("pk").prefetch_related("scores"))
 
 
-def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating]) -> Verdict:
-    return decide(study.policy.rule, _as_inputs(ratings), author_ids(version))
+def open_disputes(version: NarrativeVersion) -> list[Dispute]:
+    """What raters hold against the reference of the version's case, unsettled, the oldest first."""
+    return list(Dispute.objects.open().filter(case__narratives=version.narrative_id).order_by("pk"))
+
+
+def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating], disputes: list[Dispute]) -> Verdict:
+    disputed = [dispute.diagnosis for dispute in disputes]
+    return decide(study.policy.rule, _as_inputs(ratings), author_ids(version), disputed)
+
+
+def scores_used(ratings: list[Rating]) -> str:
+    """What a verdict on these ratings has to name: first submissions alone, or informed ones too."""
+    used = Certification.ScoresUsed
+    return used.INFORMED if any(rating.informed for rating in ratings) else used.FIRST
 
 
 def author_ids(version: NarrativeVersion) -> frozenset[int]:
@@ -115,15 +132,28 @@ def _as_inputs(ratings: list[Rating]) -> list[RatingScores]:
     return [RatingScores(r.rater_id, r.scores_by_dimension()) for r in ratings]
 
 
-def _rests_on(certification: Certification, ratings: list[Rating]) -> bool:
-    return set(certification.ratings.values_list("pk", flat=True)) == {r.pk for r in ratings}
+def _rests_on(certification: Certification, ratings: list[Rating], disputes: list[Dispute]) -> bool:
+    """Whether it still stands: nothing new for an adjudicator's decision, nothing different for the rule's."""
+    seen = (
+        set(certification.ratings.values_list("pk", flat=True)),
+        {entry["dispute"] for entry in certification.evidence["disputes"]},
+    )
+    now = {rating.pk for rating in ratings}, {str(dispute.public_id) for dispute in disputes}
+    if certification.adjudicator_id is not None:
+        return now[0] <= seen[0] and now[1] <= seen[1]
+    return now == seen
 
 
-def _evidence(verdict: Verdict, ratings: list[Rating], version: NarrativeVersion) -> dict[str, Any]:
+def _evidence(
+    verdict: Verdict, ratings: list[Rating], disputes: list[Dispute], version: NarrativeVersion
+) -> dict[str, Any]:
     return {
         "reasons": list(verdict.reasons),
         "means": dict(verdict.means),
         "counted": verdict.counted,
         "version_sha256": version.sha256,
-        "ratings": [{"rating": str(r.public_id), "scores": r.scores_by_dimension()} for r in ratings],
+        "ratings": [
+            {"rating": str(r.public_id), "informed": r.informed, "scores": r.scores_by_dimension()} for r in ratings
+        ],
+        "disputes": [{"dispute": str(d.public_id), "diagnosis": d.diagnosis} for d in disputes],
     }

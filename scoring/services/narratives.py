@@ -1,6 +1,7 @@
 """Narratives: creating them and writing their next version."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,13 +26,18 @@ def create_narrative(
     author: Any = None,
     origin: str = NarrativeVersion.Origin.DRAFT,
     truncated: bool = False,
+    context_given: Sequence[str] | None = None,
 ) -> NarrativeVersion:
     """The first version of a new narrative about ``case``; the text is kept as it is.
 
     ``truncated``: the writer was cut off (tokens ran out); the parser's own finding adds to it.
-    Raises ``ValidationError`` for an empty or an oversized text.
+    ``context_given``: what of the case it was told beside the images (``CONTEXT_FIELDS``), ``None``
+    if that is not known. Raises ``ValidationError`` for an empty or an oversized text.
     """
     _check_text(text)
+    unknown = set(context_given or ()) - set(NarrativeVersion.CONTEXT_FIELDS)
+    if unknown:
+        raise ValidationError(f"A case has no {', '.join(sorted(unknown))} to give as context.")
     narrative = Narrative.objects.create(case=case, language=language)
     return _add_version(
         narrative,
@@ -41,6 +47,7 @@ def create_narrative(
         author=author,
         origin=origin,
         truncated=truncated,
+        context_given=None if context_given is None else sorted(set(context_given)),
     )
 
 
@@ -65,6 +72,7 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
         author=author,
         origin=NarrativeVersion.Origin.EDITED,
         parent=version,
+        context_given=version.context_given,
         edit_distance=edit_distance(version.text, text),
     )
     record_event(

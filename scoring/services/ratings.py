@@ -1,53 +1,51 @@
-"""Ratings: drafts as they are typed, and the submission that counts."""
+"""Ratings: drafts as they are typed, the submission that counts, and changes of it."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from scoring.models import Assignment, Mark, Rating, RatingDraft, Score
-from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_NAMES, LEVELS
+from scoring.models import Assignment, Certification, Mark, Rating, RatingDraft, Score, Study
 from scoring.services.audit import record_event
 from scoring.services.certification import certify_version
+from scoring.services.entries import MarkInput, ScoreInput, check_marks, check_scores
+from scoring.services.reveals import knows_reference, record_reveal
+
+UNDO_FOR = timedelta(minutes=30)
+DECIDED = (Certification.Outcome.CERTIFIED, Certification.Outcome.REJECTED)
 
 
 @dataclass(frozen=True)
-class ScoreInput:
-    """One dimension as entered: a level of the rubric, or ``None`` with a reason key."""
+class RatingInput:
+    """What one submission holds, apart from who sends it for what."""
 
-    value: float | None
-    cannot_judge: str = ""
+    scores: Mapping[str, ScoreInput]
     comment: str = ""
-
-
-@dataclass(frozen=True)
-class MarkInput:
-    """One step's mark as entered; see ``scoring.models.Mark`` for units."""
-
-    step: int
-    verdict: str
-    error_type: str = ""
-    severity: str = ""
-    dimension: str = ""
-    span_start: int | None = None
-    span_end: int | None = None
-    note: str = ""
+    marks: Sequence[MarkInput] = ()
+    active_seconds: int | None = None
+    simulated: bool = False
 
 
 @transaction.atomic
 def save_draft(*, assignment: Assignment, rater: Any, content: dict[str, Any], revision: int) -> RatingDraft:
     """Keep what was entered so far. ``revision`` counts up in the page; an older one changes nothing.
 
-    Raises ``ValidationError`` when she does not hold the slot any more.
+    Raises ``ValidationError`` when she does not hold the slot any more, or may not change her rating.
     """
-    _lock_held(assignment, rater)
+    locked = _lock_hers(assignment, rater)
+    if locked.state == Assignment.State.SUBMITTED:
+        refused = change_refusal(Rating.objects.current().get(assignment=locked))
+        if refused:
+            raise ValidationError(refused)
     draft, created = RatingDraft.objects.get_or_create(
         assignment=assignment,
-        defaults={"rater": rater, "content": content, "revision": revision},
+        rater=rater,
+        defaults={"content": content, "revision": revision},
     )
     if not created and revision > draft.revision:
         draft.content, draft.revision = content, revision
@@ -55,7 +53,6 @@ def save_draft(*, assignment: Assignment, rater: Any, content: dict[str, Any], r
     return draft
 
 
-@transaction.atomic
 def submit_rating(
     *,
     assignment: Assignment,
@@ -69,96 +66,144 @@ def submit_rating(
 ) -> Rating:
     """Submit all six dimensions for the slot and let the certification rule look again.
 
-    Sent twice with the same ``client_uuid`` it returns the first rating. Raises ``ValidationError``
-    (keyed by dimension where one is at fault) for a missing or off-scale score, a cannot-judge
-    without its reason, a mark outside the text, or a slot that is no longer hers.
+    It may be corrected until it is sealed. It is *informed* from the start where she has been shown
+    the case's reference before, but for a study that always shows it. Sent twice with the same
+    ``client_uuid`` it returns the first rating. Raises ``ValidationError`` (keyed by dimension where
+    one is at fault) for a missing or off-scale score, a cannot-judge without its reason, a mark
+    outside the text, or a slot that is no longer hers.
     """
-    repeated = Rating.objects.filter(client_uuid=client_uuid).first()
-    if repeated is not None:
-        if repeated.rater_id != rater.pk or repeated.assignment_id != assignment.pk:
-            raise ValidationError("This submission belongs to another rating. Reload the page.")
-        return repeated
-    _check_scores(scores)
-    _check_marks(assignment, marks)
-    locked = _lock_held(assignment, rater)
-    now = timezone.now()
-    rating = Rating.objects.create(
-        assignment=locked,
-        study=locked.study,
-        version=locked.version,
-        rater=rater,
-        rubric=locked.study.rubric,
-        purpose=locked.purpose,
-        client_uuid=client_uuid,
-        comment=comment,
-        active_seconds=active_seconds,
-        simulated=simulated,
-        sealed_at=now if locked.study.reveal != locked.study.Reveal.NEVER else None,
-    )
-    Score.objects.bulk_create(
-        Score(
-            rating=rating,
-            dimension=key,
-            value=entry.value,
-            cannot_judge=entry.cannot_judge,
-            comment=entry.comment,
+    entered = RatingInput(scores, comment, marks, active_seconds, simulated)
+    with transaction.atomic():
+        repeated = _sent_before(client_uuid, assignment, rater)
+        if repeated is not None:
+            return repeated
+        check_scores(scores)
+        check_marks(assignment.version, marks)
+        locked = _lock_hers(assignment, rater)
+        if locked.state == Assignment.State.SUBMITTED:
+            raise ValidationError("You have already submitted this narrative.")
+        now, case = timezone.now(), locked.version.narrative.case
+        always = locked.study.reveal == Study.Reveal.ALWAYS
+        informed = not always and knows_reference(rater=rater, case=case)
+        if always:
+            record_reveal(rater=rater, case=case)
+        sealed_at = now if informed or simulated else now + UNDO_FOR
+        rating = _store(locked, rater, client_uuid, entered, informed=informed, sealed_at=sealed_at)
+        Assignment.objects.filter(pk=locked.pk).update(
+            state=Assignment.State.SUBMITTED, submitted_at=now, lease_expires=None
         )
-        for key, entry in scores.items()
-    )
-    Mark.objects.bulk_create(Mark(rating=rating, **vars(mark)) for mark in marks)
-    Assignment.objects.filter(pk=locked.pk).update(
-        state=Assignment.State.SUBMITTED, submitted_at=now, lease_expires=None
-    )
-    RatingDraft.objects.filter(assignment=locked).delete()
-    record_event(actor=rater, action="rating.submitted", subject=rating)
-    certify_version(study=locked.study, version=locked.version)
-    return rating
+        record_event(actor=rater, action="rating.submitted", subject=rating)
+        certify_version(study=locked.study, version=locked.version)
+        return rating
 
 
-def _lock_held(assignment: Assignment, rater: Any) -> Assignment:
+def correct_rating(
+    *,
+    rating: Rating,
+    rater: Any,
+    client_uuid: uuid.UUID,
+    scores: Mapping[str, ScoreInput],
+    comment: str = "",
+    marks: Sequence[MarkInput] = (),
+    active_seconds: int | None = None,
+) -> Rating:
+    """Put a new rating in the place of ``rating``, her last word so far; both are kept.
+
+    Before the seal it becomes her first submission. After it, it is a separate *informed* score, and
+    the first stands. Sent twice it returns what was stored. Raises ``ValidationError`` as
+    ``submit_rating`` does, and when it is not hers, was changed since, or the text has been decided.
+    """
+    entered = RatingInput(scores, comment, marks, active_seconds)
+    with transaction.atomic():
+        repeated = _sent_before(client_uuid, rating.assignment, rater)
+        if repeated is not None:
+            return repeated
+        check_scores(scores)
+        check_marks(rating.version, marks)
+        locked = _lock_hers(rating.assignment, rater)
+        current = Rating.objects.select_for_update(of=("self",)).get(pk=rating.pk)
+        refused = change_refusal(current)
+        if refused:
+            raise ValidationError(refused)
+        now = timezone.now()
+        informed = current.informed or current.sealed_at <= now
+        sealed_at = now if informed else current.sealed_at
+        Rating.objects.filter(pk=current.pk).update(is_current=False, is_first=current.is_first and informed)
+        changed = _store(
+            locked, rater, client_uuid, entered, informed=informed, sealed_at=sealed_at, supersedes=current
+        )
+        action = "rating.changed_informed" if informed else "rating.corrected"
+        record_event(actor=rater, action=action, subject=changed, detail={"supersedes": str(current.public_id)})
+        certify_version(study=locked.study, version=locked.version)
+        return changed
+
+
+def change_refusal(rating: Rating) -> str:
+    """Why this rating cannot be changed any more, in words; empty where it can."""
+    if not rating.is_current:
+        return "You have changed this rating since. Reload the page."
+    if rating.assignment.state == Assignment.State.CLOSED:
+        return "This narrative was withdrawn from the study."
+    if not rating.informed and not rating.is_sealed:
+        return ""
+    decided = Certification.objects.filter(
+        study=rating.study_id, version=rating.version_id, is_current=True, outcome__in=DECIDED
+    ).first()
+    if decided is None:
+        return ""
+    return f"This narrative has been decided ({decided.get_outcome_display().lower()}), so your scores of it stand."
+
+
+def _sent_before(client_uuid: uuid.UUID, assignment: Assignment, rater: Any) -> Rating | None:
+    repeated = Rating.objects.filter(client_uuid=client_uuid).first()
+    if repeated is not None and (repeated.rater_id != rater.pk or repeated.assignment_id != assignment.pk):
+        raise ValidationError("This submission belongs to another rating. Reload the page.")
+    return repeated
+
+
+def _lock_hers(assignment: Assignment, rater: Any) -> Assignment:
     locked = (
         Assignment.objects.select_for_update(of=("self",))
-        .select_related("study__rubric", "study__policy", "version__narrative")
+        .select_related("study__rubric", "study__policy", "version__narrative__case")
         .get(pk=assignment.pk)
     )
-    if locked.rater_id != rater.pk or locked.state == Assignment.State.OPEN:
+    if locked.rater_id != rater.pk or locked.state in {Assignment.State.OPEN, Assignment.State.HELD}:
         raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
-    if locked.state == Assignment.State.SUBMITTED:
-        raise ValidationError("You have already submitted this narrative.")
     if locked.state == Assignment.State.CLOSED:
         raise ValidationError("This narrative was withdrawn from the study.")
     return locked
 
 
-def _check_scores(scores: Mapping[str, ScoreInput]) -> None:
-    problems: dict[str, list[str]] = {}
-    for key, name in DIMENSION_NAMES.items():
-        entry = scores.get(key)
-        if entry is None:
-            problems[key] = [f"Score {name}, or choose “cannot judge”."]
-        elif entry.value is None and entry.cannot_judge not in CANNOT_JUDGE_REASONS:
-            problems[key] = [f"Say why {name} cannot be judged."]
-        elif entry.value is not None and entry.cannot_judge:
-            problems[key] = [f"{name} has a score and a “cannot judge”. Keep one of them."]
-        elif entry.value is not None and entry.value not in LEVELS:
-            problems[key] = [f"{name} takes a whole number from {LEVELS[0]} to {LEVELS[-1]}."]
-    unknown = set(scores) - set(DIMENSION_NAMES)
-    if unknown:
-        raise ValidationError(f"Unknown dimension: {', '.join(sorted(unknown))}.")
-    if problems:
-        raise ValidationError(problems)
-
-
-def _check_marks(assignment: Assignment, marks: Sequence[MarkInput]) -> None:
-    steps = assignment.version.steps
-    for mark in marks:
-        if not 1 <= mark.step <= len(steps):
-            raise ValidationError(f"There is no step {mark.step} in this narrative.")
-        if mark.verdict not in Mark.Verdict.values:
-            raise ValidationError(f"Step {mark.step}: mark it as right or as an error.")
-        if (mark.verdict == Mark.Verdict.ERROR) != (mark.error_type in Mark.ErrorType.values):
-            raise ValidationError(f"Step {mark.step}: an error needs its type.")
-        if mark.span_start is not None and mark.span_end is not None:
-            step = steps[mark.step - 1]
-            if not step["start"] <= mark.span_start < mark.span_end <= step["end"]:
-                raise ValidationError(f"Step {mark.step}: the marked words lie outside the step.")
+def _store(
+    assignment: Assignment,
+    rater: Any,
+    client_uuid: uuid.UUID,
+    entered: RatingInput,
+    *,
+    informed: bool,
+    sealed_at: datetime,
+    supersedes: Rating | None = None,
+) -> Rating:
+    rating = Rating.objects.create(
+        assignment=assignment,
+        study=assignment.study,
+        version=assignment.version,
+        rater=rater,
+        rubric=assignment.study.rubric,
+        purpose=assignment.purpose,
+        client_uuid=client_uuid,
+        supersedes=supersedes,
+        informed=informed,
+        is_first=not informed,
+        sealed_at=sealed_at,
+        comment=entered.comment,
+        active_seconds=entered.active_seconds,
+        simulated=entered.simulated,
+    )
+    Score.objects.bulk_create(
+        Score(rating=rating, dimension=key, value=entry.value, cannot_judge=entry.cannot_judge, comment=entry.comment)
+        for key, entry in entered.scores.items()
+    )
+    Mark.objects.bulk_create(Mark(rating=rating, **vars(mark)) for mark in entered.marks)
+    RatingDraft.objects.filter(assignment=assignment, rater=rater).delete()
+    return rating

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from scoring.models import Assignment, Rating, Score
 from scoring.rubric import DIMENSION_KEYS
-from scoring.services.ratings import MarkInput, ScoreInput, save_draft, submit_rating
+from scoring.services.ratings import ScoreInput, save_draft, submit_rating
 from tests.factories import claim, make_queue, make_rater, make_study, scores
 
 pytestmark = pytest.mark.django_db
@@ -72,21 +72,6 @@ def test_another_rater_cannot_submit_it(held) -> None:
         submit((held[0], stranger))
 
 
-def test_a_mark_outside_the_step_is_refused(held) -> None:
-    mark = MarkInput(step=1, verdict="error", error_type="wrong_term", span_start=0, span_end=9999)
-    with pytest.raises(ValidationError, match="outside the step"):
-        submit(held, marks=[mark])
-
-
-def test_a_mark_is_kept_with_its_offsets(held) -> None:
-    step = held[0].version.steps[1]
-    mark = MarkInput(
-        step=2, verdict="error", error_type="wrong_term", span_start=step["start"], span_end=step["start"] + 4
-    )
-    stored = submit(held, marks=[mark]).marks.get()
-    assert held[0].version.text[stored.span_start : stored.span_end] == "It i"
-
-
 def test_an_older_draft_never_overwrites_a_newer_one(held) -> None:
     assignment, rater = held
     save_draft(assignment=assignment, rater=rater, content={"n": 2}, revision=2)
@@ -105,6 +90,7 @@ def test_the_table_itself_refuses_a_second_live_rating(held) -> None:
             rubric=rating.rubric,
             purpose="live",
             client_uuid=uuid.uuid4(),
+            sealed_at=rating.sealed_at,
         )
 
 

@@ -1,18 +1,24 @@
-"""My work: her progress, her pace and her own ratings, each with what became of the narrative."""
+"""My work: her progress, her pace, how near she is to colleagues, and her own ratings with what became of them."""
 
 from statistics import median
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from annotator.rating.door import rater_page
-from annotator.rating.page import done_today, reference_of, shown_score
-from scoring.models import Assignment, Certification, Enrolment, NarrativeVersion, Rating, Study
-from scoring.rubric import DIMENSIONS, overall
+from annotator.rating.narrative import reference_of
+from annotator.rating.own_agreement import own_agreement
+from annotator.rating.page import done_today
+from annotator.rating.previous import shown_score
+from scoring.models import Assignment, Certification, Dispute, Enrolment, NarrativeVersion, Rating, Reveal, Study
+from scoring.rubric import DIMENSION_KEYS, dimensions_in, overall
+from scoring.services.ratings import DECIDED
 
 PAGE_SIZE = 25
 PACE_OVER = 50
@@ -23,17 +29,21 @@ TONES = {"certified": "ok", "adjudication": "warn", "revision": "warn", "rejecte
 @rater_page
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
-    ratings = Rating.objects.current().filter(rater=request.user.pk)
+    rater = request.user
+    ratings = Rating.objects.current().filter(rater=rater.pk)
     page = Paginator(_with_outcomes(ratings), PAGE_SIZE).get_page(request.GET.get("page"))
+    dimensions = dimensions_in(get_language())
+    names = {dimension.key: dimension.name for dimension in dimensions}
     context = {
-        "today": done_today(request.user),
+        "today": done_today(rater),
         "total": page.paginator.count,
         "pace": _seconds_per_rating(ratings),
         "page_obj": page,
         "rows": [_row(rating) for rating in page],
-        "dimensions": DIMENSIONS,
-        "corrections": _corrections(request.user),
-        "enrolments": Enrolment.objects.filter(rater=request.user.pk)
+        "dimensions": dimensions,
+        "agreement": [(names[distance.dimension], distance) for distance in own_agreement(rater)],
+        "corrections": _corrections(rater),
+        "enrolments": Enrolment.objects.filter(rater=rater.pk)
         .exclude(study__state=Study.State.DRAFT)
         .select_related("study", "sheet")
         .order_by("created_at"),
@@ -48,9 +58,12 @@ def _verdicts() -> Prefetch:
 
 
 def _with_outcomes(ratings: QuerySet[Rating]) -> QuerySet[Rating]:
+    shown = Reveal.objects.filter(rater=OuterRef("rater"), case=OuterRef("version__narrative__case"))
+    disputed = Dispute.objects.open().filter(rater=OuterRef("rater"), case=OuterRef("version__narrative__case"))
     return (
-        ratings.select_related("study", "version__narrative__case")
+        ratings.select_related("study", "assignment", "supersedes", "version__narrative__case")
         .prefetch_related("scores", _verdicts())
+        .annotate(is_revealed=Exists(shown), is_disputed=Exists(disputed))
         .order_by("-created_at", "-pk")
     )
 
@@ -63,23 +76,35 @@ def _seconds_per_rating(ratings: QuerySet[Rating]) -> int | None:
     return round(median(seconds)) if seconds else None
 
 
-def _row(rating: Rating) -> dict[str, Any]:
+def _row(rating: Any) -> dict[str, Any]:
+    """One rating; what became of its text is shown once her own scores are sealed."""
     values = rating.scores_by_dimension()
     case = rating.version.narrative.case
+    may_see = rating.study.reveal != Study.Reveal.NEVER
+    found = [c for c in rating.version.current_certifications if c.study_id == rating.study_id]
+    decided = bool(found) and found[0].outcome in DECIDED
     return {
         "rating": rating,
         "code": case.code,
-        "scores": [shown_score(values.get(dimension.key)) for dimension in DIMENSIONS],
+        "scores": [shown_score(values.get(key)) for key in DIMENSION_KEYS],
         "overall": overall(values),
-        "reference": reference_of(case) if rating.sealed_at is not None else None,
-        **_outcome(rating.version, rating.study_id),
+        "reference": reference_of(case) if may_see and rating.is_revealed else None,
+        "may_reveal": may_see and not rating.is_revealed,
+        "may_dispute": may_see and rating.is_revealed and not rating.is_disputed,
+        "may_correct": not rating.is_sealed and rating.is_first,
+        "may_change": (rating.is_sealed or rating.informed) and not decided,
+        "is_changed": rating.informed and rating.supersedes is not None,
+        **_outcome(rating, found),
     }
 
 
-def _outcome(version: NarrativeVersion, study_id: int) -> dict[str, str]:
-    found = [c for c in version.current_certifications if c.study_id == study_id]  # type: ignore[attr-defined]
+def _outcome(rating: Rating, found: list[Certification]) -> dict[str, Any]:
+    if rating.purpose == Assignment.Purpose.REVISION:
+        return {"status": _("Your own text: does not count"), "tone": ""}
+    if not rating.is_sealed:
+        return {"status": _("Can still be corrected"), "tone": "info"}
     if not found:
-        return {"status": "Waits for colleagues", "tone": ""}
+        return {"status": _("Waits for colleagues"), "tone": ""}
     return {"status": found[0].get_outcome_display(), "tone": TONES[found[0].outcome]}
 
 
@@ -100,7 +125,7 @@ def _corrections(rater: Any) -> list[dict[str, Any]]:
         {
             "version": version,
             "code": version.narrative.case.code,
-            "status": version.verdicts[0].get_outcome_display() if version.verdicts else "Waits for colleagues",
+            "status": version.verdicts[0].get_outcome_display() if version.verdicts else _("Waits for colleagues"),
             "tone": TONES[version.verdicts[0].outcome] if version.verdicts else "",
         }
         for version in versions

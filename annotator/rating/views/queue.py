@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from annotator.rating.door import rater_page
 from annotator.rating.page import done_today
+from annotator.rating.previous import previous_case
 from scoring.models import Enrolment, Study
 from scoring.services.queue import claim_next
 
@@ -57,5 +58,6 @@ def enter_study(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
     except ValidationError as refused:
         return render(request, "rating/empty.html", {"study": study, "refused": refused.messages})
     if assignment is None:
-        return render(request, "rating/empty.html", {"study": study, "done_today": done_today(request.user)})
+        done = {"done_today": done_today(request.user), "previous": previous_case(request.user)}
+        return render(request, "rating/empty.html", {"study": study, **done})
     return redirect("rating:assignment", public_id=assignment.public_id)

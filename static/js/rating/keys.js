@@ -1,92 +1,146 @@
-// The keyboard. Keys rest while a field is being typed in or a dialog is open.
+// The keyboard. Keys rest while a field is being typed in or a dialog is open. Rating.capture(listener) gives
+// the next keys to one listener, until it is released or answers false for a key that is not its own.
+(() => {
+  let listener = null;
+  Rating.capture = (wanted) => {
+    listener = wanted;
+    return () => {
+      if (listener === wanted) listener = null;
+    };
+  };
+  Rating.captured = (event) => listener !== null && listener(event) !== false;
+})();
+
 Rating.onCase((form, signal) => {
   const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
-  const steps = () => [...document.querySelectorAll("#narrative [data-step]")];
-  const reviseLink = document.querySelector("[data-revise]");
-
-  const moveStep = (by) => {
-    const all = steps();
-    if (all.length === 0) return;
-    const at = all.findIndex((step) => step.classList.contains("is-current"));
-    const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.max(0, Math.min(all.length - 1, at + by))];
-    for (const step of all) {
-      step.classList.toggle("is-current", step === next);
-      if (step === next) step.setAttribute("aria-current", "step");
-      else step.removeAttribute("aria-current");
-    }
-    next.focus({ preventScroll: true });
-    next.scrollIntoView({ block: "nearest" });
-  };
+  const key = (detail) => () => tell("rating:key", detail);
+  const step = (detail) => () => tell("rating:step", detail);
+  const zoom = (detail) => () => tell("rating:zoom", detail);
 
   const openDialog = (name) => {
     const dialog = document.getElementById(`dialog-${name}`);
     dialog.showModal();
-    const first = dialog.querySelector("input:not([type=hidden])");
+    const first = dialog.querySelector("input:not([type=hidden]), button");
     if (first) first.focus();
+  };
+  const press = (name) => () => {
+    const target = document.querySelector(`[data-key="${name}"]`);
+    if (target) target.click();
+  };
+  const revise = () => {
+    const link = document.querySelector("[data-revise]");
+    if (link) link.click();
+  };
+  const fold = () => {
+    const thinking = [...document.querySelectorAll("[data-thinking]")];
+    const isOpen = thinking.some((section) => section.open);
+    for (const section of thinking) section.open = !isOpen;
   };
 
   const actions = {
-    x: () => tell("rating:key", { score: "x" }),
-    ArrowDown: () => tell("rating:key", { move: 1 }),
-    ArrowUp: () => tell("rating:key", { move: -1 }),
-    j: () => moveStep(1),
-    k: () => moveStep(-1),
-    c: () => tell("rating:key", { comment: "dimension" }),
-    C: () => tell("rating:key", { comment: "whole" }),
-    e: () => reviseLink.click(),
-    s: () => openDialog("skip"),
-    z: () => tell("rating:zoom", "toggle"),
-    "+": () => tell("rating:zoom", "in"),
-    "=": () => tell("rating:zoom", "in"),
-    "-": () => tell("rating:zoom", "out"),
-    f: () => tell("rating:zoom", "full"),
+    x: key({ score: "x" }),
+    ArrowDown: key({ move: 1 }),
+    ArrowUp: key({ move: -1 }),
+    c: key({ comment: "dimension" }),
+    C: key({ comment: "whole" }),
+    Enter: key({ submit: true }),
+    j: step({ move: 1 }),
+    k: step({ move: -1 }),
+    m: step({ mark: true }),
+    v: step({ severity: true }),
+    g: step({ dimension: true }),
+    w: step({ words: true }),
+    p: step({ point: true }),
+    n: step({ note: true }),
+    Backspace: step({ clear: true }),
+    Delete: step({ clear: true }),
+    h: fold,
+    e: revise,
+    s: () => document.querySelector("[data-open=skip]") && openDialog("skip"),
+    b: press("b"),
+    r: press("r"),
+    d: press("d"),
+    z: zoom("toggle"),
+    "+": zoom("in"),
+    "=": zoom("in"),
+    "-": zoom("out"),
+    f: zoom("full"),
+    i: zoom("next"),
     "?": () => openDialog("keys"),
-    Enter: () => tell("rating:key", { submit: true }),
   };
-  for (const digit of "012345") actions[digit] = () => tell("rating:key", { score: digit });
+  for (const digit of "012345") actions[digit] = key({ score: digit });
 
   const isTyping = (target) => target.closest("textarea, select, input:not([type=radio])") !== null;
   const hasOwnEnter = (target) => target.closest("a, button, summary") !== null;
 
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
-    if (event.key === "Escape") return leave(event);
-    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
-    if (event.key === "Enter" && hasOwnEnter(event.target)) return;
-    const act = actions[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
-  }, { signal });
-
   const leave = (event) => {
-    if (document.querySelector("dialog[open]")) return;
     const back = document.querySelector("[data-leave-revise]");
     if (event.target.closest("[data-revise-form]")) back.focus();
     else if (isTyping(event.target)) event.target.blur();
     else if (back) back.click();
   };
 
-  document.addEventListener("click", (event) => {
-    const opener = event.target.closest("[data-open]");
-    const closer = event.target.closest("dialog [data-close]");
-    const step = event.target.closest("#narrative [data-step]");
-    if (opener) {
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.isComposing || document.querySelector("dialog[open]")) return;
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        const editor = event.target.closest("[data-revise-form]");
+        if (editor) editor.requestSubmit();
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!isTyping(event.target) && Rating.captured(event)) {
+        event.preventDefault();
+        return;
+      }
+      if (event.repeat) return;
+      if (event.key === "Escape") {
+        leave(event);
+        return;
+      }
+      if (isTyping(event.target) || (event.key === "Enter" && hasOwnEnter(event.target))) return;
+      const act = actions[event.key];
+      if (!act) return;
       event.preventDefault();
-      openDialog(opener.dataset.open);
-    } else if (closer) {
-      event.preventDefault();
-      closer.closest("dialog").close();
-    } else if (event.target.closest("[data-close-previous]")) {
-      document.querySelector("[data-previous]").hidden = true;
-    } else if (step && !step.classList.contains("is-current")) {
-      const all = steps();
-      for (const other of all) other.classList.toggle("is-current", other === step);
-    }
-  }, { signal });
-  for (const button of document.querySelectorAll("[data-open], [data-close-previous]")) button.hidden = false;
-  document.addEventListener("htmx:afterSwap", () => {
-    const first = document.querySelector("[data-revise-form] textarea");
-    if (first) first.focus();
-  }, { signal });
+      act();
+    },
+    { signal },
+  );
+
+  document.addEventListener(
+    "click",
+    (event) => {
+      const opener = event.target.closest("[data-open]");
+      const closer = event.target.closest("dialog [data-close]");
+      const back = event.target.closest("[data-leave-revise]");
+      const editor = document.getElementById("editor");
+      if (opener) {
+        event.preventDefault();
+        openDialog(opener.dataset.open);
+      } else if (closer) {
+        event.preventDefault();
+        closer.closest("dialog").close();
+      } else if (back && editor && editor.contains(back)) {
+        event.preventDefault();
+        editor.replaceChildren();
+        tell("rating:key", { focus: true });
+      }
+    },
+    { signal },
+  );
+  for (const button of document.querySelectorAll("[data-open]")) button.hidden = false;
+
+  // The editor opens at the step in hand.
+  document.addEventListener(
+    "htmx:afterSwap",
+    (event) => {
+      if (event.target.id !== "editor") return;
+      const current = document.querySelector("#narrative .is-current");
+      const wanted = current && event.target.querySelector(`[name="step-${current.dataset.step}"]`);
+      const field = wanted || event.target.querySelector("textarea");
+      if (field) field.focus();
+    },
+    { signal },
+  );
 });

@@ -1,9 +1,16 @@
-// The six dimensions: which one is active, what is chosen, what is missing.
+// The six dimensions: which one is active, what is chosen, what is missing. Rating.set writes any field of the form.
+Rating.set = (field, value) => {
+  if (field.type === "radio") field.checked = true;
+  else field.value = value;
+  for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+};
+
 Rating.onCase((form, signal) => {
   const rows = [...form.querySelectorAll("[data-dimension]")];
   const details = new Map([...form.querySelectorAll("[data-detail]")].map((node) => [node.dataset.detail, node]));
   const missingShown = form.querySelector("[data-missing]");
   const nameShown = form.querySelector("[data-active-name]");
+  const words = document.getElementById("rating-words").dataset;
   let sending = false;
 
   const nameOf = (row) => row.querySelector("legend").textContent;
@@ -39,7 +46,7 @@ Rating.onCase((form, signal) => {
   };
 
   const sayMissing = (open) => {
-    missingShown.textContent = `Still open: ${open.map(nameOf).join(", ")}`;
+    missingShown.textContent = `${words.open} ${open.map(nameOf).join(", ")}`;
     for (const row of open) row.classList.add("is-missing");
   };
 
@@ -47,13 +54,12 @@ Rating.onCase((form, signal) => {
     const at = rows.indexOf(active());
     const next = at + 1 < rows.length ? rows[at + 1] : rows.find((row) => !isDone(row));
     if (next) activate(next, true);
+    else active().focus({ preventScroll: true });
   };
 
   const choose = (value) => {
     const row = active();
-    const input = row.querySelector(`input[value="${value}"]`);
-    input.checked = true;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    Rating.set(row.querySelector(`input[value="${value}"]`), value);
     if (value === "x") reasonOf(row).focus();
     else advance();
   };
@@ -68,7 +74,16 @@ Rating.onCase((form, signal) => {
     details.querySelector("textarea").focus();
   };
 
-  form.addEventListener("change", draw);
+  // A change of any field of the form, inside it or not, by key or click, is told once.
+  document.addEventListener(
+    "input",
+    ({ target }) => {
+      if (target.form !== form || !target.name) return;
+      form.dispatchEvent(new CustomEvent("rating:changed", { detail: { name: target.name } }));
+    },
+    { signal },
+  );
+  form.addEventListener("rating:changed", draw);
   form.addEventListener("focusin", (event) => {
     const row = event.target.closest("[data-dimension]");
     if (row) activate(row, false);
@@ -82,10 +97,16 @@ Rating.onCase((form, signal) => {
       setTimeout(advance, 160);
     }
   });
+
+  // “Cannot judge”: the reasons are numbered, so that x and a digit are enough.
   for (const [key, node] of details) {
-    node.querySelector("select").addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || !event.target.value) return;
+    const select = node.querySelector("select");
+    select.addEventListener("keydown", (event) => {
+      const option = /^[1-9]$/.test(event.key) && select.options[Number(event.key)];
+      if (option) Rating.set(select, option.value);
+      else if (event.key !== "Enter" || !select.value) return;
       event.preventDefault();
+      event.stopPropagation();
       activate(rows.find((row) => row.dataset.dimension === key), false);
       advance();
     });
@@ -123,13 +144,18 @@ Rating.onCase((form, signal) => {
   fold.addEventListener("click", () => setFold(!form.classList.contains("is-folded")));
 
   document.addEventListener("rating:restored", draw, { signal });
-  document.addEventListener("rating:key", ({ detail }) => {
-    if (detail.score !== undefined) choose(detail.score);
-    else if (detail.move) move(detail.move);
-    else if (detail.comment === "dimension") openComment(detailOf(active()).querySelector("details"));
-    else if (detail.comment === "whole") openComment(form.querySelector("details.overall"));
-    else if (detail.submit) form.requestSubmit();
-  }, { signal });
+  document.addEventListener(
+    "rating:key",
+    ({ detail }) => {
+      if (detail.score !== undefined) choose(detail.score);
+      else if (detail.move) move(detail.move);
+      else if (detail.focus) active().focus({ preventScroll: true });
+      else if (detail.comment === "dimension") openComment(detailOf(active()).querySelector("details"));
+      else if (detail.comment === "whole") openComment(form.querySelector("details.overall"));
+      else if (detail.submit) form.requestSubmit();
+    },
+    { signal },
+  );
   activate(active(), false);
   draw();
 });

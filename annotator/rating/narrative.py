@@ -1,0 +1,103 @@
+"""What the page shows of a case and its text. Nothing here can name who or what wrote it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import escape, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from annotator.rating.marking import entered_mark
+from scoring.models import Case, Mark, NarrativeVersion
+from scoring.narrative_format import ADVICE, DIAGNOSIS, STEP_KINDS
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference diagnosis with its basis, once the study's policy lets her see it."""
+
+    diagnosis: str
+    basis: str
+
+
+def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The text as numbered steps under the headings of their kinds, in reading order, each with its mark."""
+    steps = [
+        step | {"shown": exact_html(step["text"]), "mark": entered_mark(fields, step["number"])}
+        for step in version.step_texts()
+    ]
+    sections = [
+        {
+            "kind": kind,
+            "heading": _(STEP_KINDS[kind]),
+            "is_thinking": kind not in {DIAGNOSIS, ADVICE},
+            "steps": list(group),
+        }
+        for kind, group in groupby(steps, key=lambda step: step["kind"])
+    ]
+    return {
+        "sections": sections,
+        "mark_options": mark_options(),
+        "step_count": len(steps),
+        "language": version.narrative.language,
+        "truncated": version.truncated,
+        "whole_text": "" if steps else version.text,
+    }
+
+
+def mark_options() -> SafeString:
+    """The choices of every step's mark, made once for all of them."""
+    choices = [("", _("Not marked")), ("ok", _("Right")), *Mark.ErrorType.choices]
+    return format_html_join("", '<option value="{}">{}</option>', choices)
+
+
+def exact_html(text: str) -> SafeString:
+    """Escaped so that the browser's text has the very same code points: a bare CR would be read as LF."""
+    return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308
+
+
+def case_context(version: NarrativeVersion) -> dict[str, Any]:
+    """``chips``: what of the case the text's author was told too; ``extra_chips``: the rest."""
+    words, told = _context_words(version.narrative.case), version.context_given or ()
+    return {
+        "chips": [text for name, text in words.items() if name in told],
+        "extra_chips": [text for name, text in words.items() if name not in told],
+        "is_context_known": version.context_given is not None,
+    }
+
+
+def context_chips(case: Case) -> list[str]:
+    """Body site, age, sex, and skin tone with its scale: those that the case has."""
+    return list(_context_words(case).values())
+
+
+def _context_words(case: Case) -> dict[str, str]:
+    words = {
+        "body_site": case.body_site[:1].upper() + case.body_site[1:],
+        "age": _("%(age)s y") % {"age": case.age} if case.age is not None else "",
+        "sex": case.get_sex_display() if case.sex else "",
+        "skin_tone": _("Skin tone: %(tone)s (%(scale)s)") % {"tone": case.skin_tone, "scale": case.skin_tone_scale}
+        if case.skin_tone
+        else "",
+    }
+    return {name: text for name, text in words.items() if text}
+
+
+def image_urls(case: Case) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": number,
+            "url": reverse("cases:image", args=[image.public_id]),
+            "thumbnail": reverse("cases:thumbnail", args=[image.public_id]),
+            "width": image.width,
+            "height": image.height,
+        }
+        for number, image in enumerate(case.images.all(), start=1)
+    ]
+
+
+def reference_of(case: Case) -> Reference:
+    return Reference(case.diagnosis, case.get_diagnosis_basis_display())

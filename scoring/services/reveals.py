@@ -1,0 +1,38 @@
+"""Reveals: when a rater is shown a reference diagnosis, what she has said about the case is sealed."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from scoring.models import Case, Rating, Reveal, Study
+from scoring.services.audit import record_event
+
+
+def knows_reference(*, rater: Any, case: Case) -> bool:
+    return Reveal.objects.filter(rater=rater, case=case).exists()
+
+
+@transaction.atomic
+def record_reveal(*, rater: Any, case: Case) -> None:
+    """Keep that she was shown the reference, and seal her first submissions about this case."""
+    _, fresh = Reveal.objects.get_or_create(rater=rater, case=case)
+    if fresh:
+        now = timezone.now()
+        hers = Rating.objects.filter(rater=rater, version__narrative__case=case, sealed_at__gt=now)
+        hers.update(sealed_at=now)
+
+
+@transaction.atomic
+def reveal_reference(*, rating: Rating, rater: Any) -> None:
+    """Show her the reference of a case she has submitted; from now on her scores of it are sealed.
+
+    Raises ``ValidationError`` when the rating is not hers or the study never shows references.
+    """
+    if rating.rater_id != rater.pk:
+        raise ValidationError("This is somebody else's rating.")
+    if rating.study.reveal == Study.Reveal.NEVER:
+        raise ValidationError("This study does not show reference diagnoses.")
+    record_reveal(rater=rater, case=rating.version.narrative.case)
+    record_event(actor=rater, action="reference.revealed", subject=rating)
