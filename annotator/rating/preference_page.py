@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from annotator.rating.narrative import context_chips, image_urls, reference_of
+from annotator.rating.narrative import case_context, image_urls, reference_of
 from scoring.identity_words import scrub
 from scoring.models import NarrativeVersion, PairSlot, Preference, PreferenceChoice, Skip, Study
 from scoring.models.preference import OVERALL
@@ -73,10 +73,22 @@ def comparing_page(
         "truncated": [side for side, version in (("left", slot.left), ("right", slot.right)) if version.truncated],
         "questions": rows,
         "active": next((row.key for row in rows if row.errors or not row.is_answered), OVERALL),
-        "chips": context_chips(case),
+        **_shared_context(slot),
         "images": image_urls(case),
         "reference": reference_of(case) if slot.study.reveal == Study.Reveal.ALWAYS else None,
         "skip_reasons": Skip.Reason.choices,
+    }
+
+
+def _shared_context(slot: PairSlot) -> dict[str, Any]:
+    """The case's context: what both authors were told, and apart from it the rest."""
+    sides = case_context(slot.left), case_context(slot.right)
+    told = [chip for chip in sides[0]["chips"] if chip in sides[1]["chips"]]
+    everything = sides[0]["chips"] + sides[0]["extra_chips"]
+    return {
+        "chips": told,
+        "extra_chips": [chip for chip in everything if chip not in told],
+        "is_context_known": all(side["is_context_known"] for side in sides),
     }
 
 

@@ -6,6 +6,6 @@ app_name = "review"
 urlpatterns = [
     path("", views.desk, name="list"),
     path("<uuid:public_id>/", views.detail, name="detail"),
-    path("<uuid:public_id>/decide/", views.decide, name="decide"),
+    path("<uuid:public_id>/disputes/<uuid:dispute>/", views.settle, name="settle"),
     path("<uuid:public_id>/revise/", views.revise, name="revise"),
 ]

@@ -1,4 +1,4 @@
-"""The review desk: what waits, one narrative with its ratings, the decision, the revision."""
+"""The review desk: what waits, one version with its ratings, the decision, a disputed reference, the revision."""
 
 import uuid
 from typing import Any
@@ -6,27 +6,29 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, role_required
+from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, check_role, role_required
 from annotator.accounts.signed_in import user_of
-from annotator.narratives.history import rating_rows
 from annotator.narratives.step_editing import edited_text
+from annotator.rating.narrative import context_chips, image_urls
+from annotator.review.case import choices_of, columns_of, disputes_of, marks_of, pointed_images, rows_of
 from annotator.review.desk import OUTCOMES, waiting
-from annotator.review.forms import DecisionForm
-from scoring.models import Certification
-from scoring.rubric import DIMENSIONS
-from scoring.services.certification import adjudicate, author_ids
-from scoring.services.narratives import revise_version
-from scoring.services.queue import enqueue_versions
-from scoring.services.revising import REVISION_PRIORITY
+from annotator.review.forms import DecisionForm, SettleForm, entered_scores
+from scoring.models import Certification, Dispute
+from scoring.services.adjudication import decide_case
+from scoring.services.certification import author_ids
+from scoring.services.disputes import settle_dispute
+from scoring.services.revising import queue_revision
 from scoring.worddiff import word_diff
 
 PER_PAGE = 25
+UNPROCESSABLE = 422
 
 
 @require_safe
@@ -40,33 +42,52 @@ def desk(request: HttpRequest) -> HttpResponse:
     return render(request, "review/list.html", context)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @role_required(ADJUDICATOR, ADMINISTRATOR)
 def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    return _page(request, _certification(public_id), DecisionForm())
+    """One version with all that was said about it; a POST is the adjudicator's decision."""
+    certification = _certification(public_id)
+    if request.method != "POST":
+        return _page(request, certification)
+    check_role(request, ADJUDICATOR)
+    form = DecisionForm(request.POST)
+    form.is_valid()
+    errors: dict[str, list[str]] = {}
+    try:
+        decided = decide_case(
+            certification=certification,
+            adjudicator=user_of(request),
+            scores=entered_scores(request.POST),
+            cause=form.cleaned_data.get("cause", ""),
+            decision=form.cleaned_data.get("decision", ""),
+            note=form.cleaned_data.get("note", ""),
+        )
+    except ValidationError as refused:
+        errors = refused.message_dict if hasattr(refused, "error_dict") else {"": refused.messages}
+        return _page(request, certification, errors=errors)
+    accepted = decided.outcome == Certification.Outcome.CERTIFIED
+    text = _("Case %(code)s is accepted.") if accepted else _("Case %(code)s is rejected.")
+    messages.success(request, text % {"code": certification.version.narrative.case.code})
+    return _next(certification)
 
 
 @require_POST
 @role_required(ADJUDICATOR)
-def decide(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+def settle(request: HttpRequest, public_id: uuid.UUID, dispute: uuid.UUID) -> HttpResponse:
+    """Answers a dispute of the reference; the rule then looks again at every text about the case."""
     certification = _certification(public_id)
-    form = DecisionForm(request.POST)
-    if form.is_valid():
-        try:
-            decided = adjudicate(
-                certification=certification,
-                adjudicator=user_of(request),
-                outcome=form.cleaned_data["outcome"],
-                reason=form.cleaned_data["reason"],
-            )
-        except ValidationError as refused:
-            form.add_error(None, refused)
-        else:
-            code = certification.version.narrative.case.code
-            verb = "accepted" if decided.outcome == Certification.Outcome.CERTIFIED else "rejected"
-            messages.success(request, f"Case {code} is {verb}.")
-            return _next(certification)
-    return _page(request, certification, form, status=422)
+    version = certification.version
+    disputed = get_object_or_404(Dispute, public_id=dispute, case=version.narrative.case_id)
+    form = SettleForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ValidationError([text for texts in form.errors.values() for text in texts])
+        settle_dispute(dispute=disputed, adjudicator=user_of(request), **form.cleaned_data)
+    except ValidationError as refused:
+        return _page(request, certification, errors={"dispute": refused.messages})
+    messages.success(request, _("The dispute is settled."))
+    current = waiting().filter(study=certification.study, version=version).first()
+    return redirect("review:detail", current.public_id) if current else _next(certification)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,43 +100,52 @@ def revise(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             if not is_waiting(certification):
-                raise ValidationError("This narrative no longer waits for a decision. Go back to the desk.")
-            with transaction.atomic():
-                text = edited_text(version, request.POST.dict())
-                revised = revise_version(version=version, text=text, author=user_of(request))
-                enqueue_versions(study=study, versions=[revised], actor=user_of(request), priority=REVISION_PRIORITY)
+                raise ValidationError(_("This narrative no longer waits for a decision. Go back to the desk."))
+            text = edited_text(version, request.POST.dict())
+            revised = queue_revision(study=study, version=version, text=text, author=user_of(request))
         except ValidationError as refused:
             error = " ".join(refused.messages)
         else:
-            case = version.narrative.case
-            messages.success(
-                request, f"Version {revised.number} of case {case.code} is queued for {study.overlap} new ratings."
+            text = ngettext(
+                "Version %(number)s of case %(code)s is queued for %(count)s new rating.",
+                "Version %(number)s of case %(code)s is queued for %(count)s new ratings.",
+                study.overlap,
             )
+            code = version.narrative.case.code
+            messages.success(request, text % {"number": revised.number, "code": code, "count": study.overlap})
             return _next(certification)
     steps = version.step_texts()
     for step in steps:
         step["text"] = request.POST.get(f"step-{step['number']}", step["text"])
     context = _context(certification) | {"steps": steps, "error": error}
-    return render(request, "review/revise.html", context, status=422 if error else 200)
+    return render(request, "review/revise.html", context, status=UNPROCESSABLE if error else 200)
 
 
 def is_waiting(certification: Certification) -> bool:
     return certification.is_current and certification.outcome in OUTCOMES
 
 
-def _page(request: HttpRequest, certification: Certification, form: DecisionForm, status: int = 200) -> HttpResponse:
-    user = user_of(request)
+def _page(
+    request: HttpRequest, certification: Certification, errors: dict[str, list[str]] | None = None
+) -> HttpResponse:
+    user, errors = user_of(request), errors or {}
     wrote_it = user.pk in author_ids(certification.version)
     acceptable = certification.outcome == Certification.Outcome.ADJUDICATION
-    if not acceptable:
-        form.fields["outcome"].choices = [(Certification.Outcome.REJECTED.value, "Reject")]  # type: ignore[attr-defined]
-    parent = certification.version.parent
+    parent, case = certification.version.parent, certification.version.narrative.case
+    columns = columns_of(certification)
+    steps = marks_of(certification, columns)
+    disputes = disputes_of(certification)
+    entered = request.POST.dict()
     context = _context(certification) | {
-        "form": form,
-        "ratings": rating_rows(
-            certification.study, certification.ratings.select_related("rater").prefetch_related("scores")
-        ),
-        "dimensions": DIMENSIONS,
+        "columns": columns,
+        "rows": rows_of(certification, columns, entered, errors),
+        "steps": steps,
+        "pointed": pointed_images(steps),
+        "disputes": disputes,
+        "open_disputes": [entry for entry in disputes if not entry["dispute"].outcome],
+        "entered": entered,
+        "errors": errors,
+        "problems": errors.get("", []),
         "reasons": certification.evidence.get("reasons", []),
         "changes": word_diff(parent.text, certification.version.text) if parent else [],
         "is_waiting": is_waiting(certification),
@@ -123,8 +153,11 @@ def _page(request: HttpRequest, certification: Certification, form: DecisionForm
         "may_revise": user.is_adjudicator and is_waiting(certification),
         "wrote_it": wrote_it,
         "acceptable": acceptable,
+        "images": image_urls(case),
+        "chips": context_chips(case),
+        **choices_of(acceptable=acceptable),
     }
-    return render(request, "review/detail.html", context, status=status)
+    return render(request, "review/detail.html", context, status=UNPROCESSABLE if errors else 200)
 
 
 def _context(certification: Certification) -> dict[str, Any]:
@@ -140,8 +173,13 @@ def _context(certification: Certification) -> dict[str, Any]:
 
 def _certification(public_id: uuid.UUID) -> Certification:
     found = Certification.objects.select_related(
-        "study", "policy", "version__parent", "version__narrative__case__source", "version__narrative__case__group"
-    ).prefetch_related("version__narrative__case__images")
+        "study",
+        "policy",
+        "adjudication",
+        "version__parent",
+        "version__narrative__case__source",
+        "version__narrative__case__group",
+    ).prefetch_related("version__narrative__case__images", "adjudication__scores")
     return get_object_or_404(found, public_id=public_id)
 
 

@@ -1,5 +1,6 @@
 """The tables of the clinical loop. No field or relation here names a model."""
 
+from scoring.models.adjudication import Adjudication, FinalScore
 from scoring.models.assignment import Assignment, RatingDraft, Skip
 from scoring.models.audit import AuditEvent
 from scoring.models.calibration import CalibrationAnswer, CalibrationAttempt, CalibrationExample
@@ -22,6 +23,7 @@ from scoring.models.study import (
 from scoring.models.urgent import UrgentNotice
 
 __all__ = [
+    "Adjudication",
     "Amendment",
     "Assignment",
     "AuditEvent",
@@ -39,6 +41,7 @@ __all__ = [
     "DatasetVersion",
     "Dispute",
     "Enrolment",
+    "FinalScore",
     "IdentityWord",
     "InformationSheet",
     "Mark",
