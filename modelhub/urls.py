@@ -1,12 +1,14 @@
 from django.urls import path
 
-from modelhub.views import artifacts, benchmarks, compare, datasets, generate, models, runs
+from modelhub.views import artifacts, benchmarks, compare, datasets, generate, generations, models, registration, runs
 
 app_name = "modelhub"
 urlpatterns = [
     path("models/", models.model_list, name="model_list"),
+    path("models/register/", registration.model_register, name="model_register"),
     path("models/<uuid:public_id>/", models.model_detail, name="model_detail"),
     path("runs/generate/", generate.generate, name="generate"),
+    path("generations/<uuid:public_id>/", generations.generation_detail, name="generation_detail"),
     path("runs/", runs.run_list, name="run_list"),
     path("runs/<uuid:public_id>/", runs.run_detail, name="run_detail"),
     path("runs/<uuid:public_id>/cancel/", runs.run_cancel, name="run_cancel"),

@@ -40,7 +40,7 @@ class TrainingForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        bases = ModelVersion.objects.order_by("-kind", "-created_at")
+        bases = ModelVersion.objects.exclude(kind=ModelVersion.Kind.ENDPOINT).order_by("-kind", "-created_at")
         field = self.fields["base"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = bases

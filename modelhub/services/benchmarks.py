@@ -8,6 +8,7 @@ from django.db import transaction
 
 from modelhub.evaluators import PROVIDERS
 from modelhub.models import BenchmarkEntry, BenchmarkRun, Generation, ModelVersion, PromptVersion, Run
+from modelhub.services.endpoints import STAYS, check_endpoint_settings, leaves_site
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.generation import prompt_text, prompt_version
 from modelhub.services.model_settings import generation_settings
@@ -37,6 +38,8 @@ def request_benchmark(
     cases = benchmark_cases(dataset)
     _check(dataset, chosen, evaluator, cases)
     complete = generation_settings(chosen[0], settings)
+    for model in chosen:
+        check_endpoint_settings(model, complete)
     prompt = prompt_version(text=prompt_text(chosen[0]))
     run = create_run(
         kind=Run.Kind.BENCHMARK,
@@ -55,7 +58,7 @@ def request_benchmark(
 
 def benchmark_cases(dataset: DatasetVersion) -> list[Case]:
     """The held-out cases, each once, in the dataset's order."""
-    items = dataset.items.select_related("version__narrative__case").order_by("position")
+    items = dataset.items.select_related("version__narrative__case__source").order_by("position")
     return list({item.version.narrative.case_id: item.version.narrative.case for item in items}.values())
 
 
@@ -75,10 +78,12 @@ def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: str, 
     scorer = PROVIDERS[evaluator]()
     refused = [(case.code, reason) for case in cases if (reason := scorer.refusal(case))]
     refused += [(case.code, "it has no image") for case in cases if not case.images.exists()]
+    if any(leaves_site(model) for model in models):
+        refused += [(case.code, STAYS) for case in cases if not case.source.may_leave_site]
     if refused:
         named = "; ".join(f"case {code}: {reason}" for code, reason in refused[:MOST_NAMED])
         more = f"; and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
-        raise ValidationError(f"{scorer.name} cannot score {dataset}: {named}{more}.")
+        raise ValidationError(f"{dataset} cannot be written about and scored by {scorer.name}: {named}{more}.")
 
 
 def _make_rows(

@@ -25,6 +25,8 @@ def request_training(
     Raises ``ValidationError`` for a dataset that is not DermCoT, for cases that may not train (by name), and for a bad
     setting.
     """
+    if base.kind == ModelVersion.Kind.ENDPOINT:
+        raise ValidationError(f"“{base.name}” stands on a server and cannot be trained here. Choose another model.")
     complete = training_settings(base, settings)
     check_dataset(dataset)
     run = create_run(

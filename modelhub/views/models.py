@@ -1,7 +1,6 @@
 """Model versions and their cards."""
 
 import uuid
-from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
@@ -9,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from modelhub.models import BenchmarkRun, Generation, ModelVersion
+from modelhub.services.endpoints import leaves_site
 from modelhub.views.access import staff_page
+from modelhub.views.model_card import card_context, comparable, held_against
 
 PER_PAGE = 30
 
@@ -28,40 +29,14 @@ def model_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     model = get_object_or_404(found, public_id=public_id)
     benchmarks = BenchmarkRun.objects.filter(candidates=model).select_related("run", "dataset", "evaluator__rubric")
     states = Generation.objects.filter(model=model).values_list("state").annotate(n=Count("pk"))
-    card = model.card | as_last_loaded(model)
-    context = {
+    others = comparable(model)
+    context = card_context(model) | {
         "model": model,
-        "card": card_facts(card),
-        "notes": card.get("notes") or [],
+        "others": others,
+        "held": held_against(model, others, request.GET.get("against", "")),
         "generations": dict(states),
+        "leaves_site": leaves_site(model),
         "adapters": model.adapters.order_by("-created_at"),
         "benchmarks": benchmarks.order_by("-run__created_at")[:20],
     }
     return render(request, "modelhub/model_detail.html", context)
-
-
-def as_last_loaded(model: ModelVersion) -> dict[str, Any]:
-    """What a worker found when it last wrote with this model; nothing before that."""
-    written = Generation.objects.filter(model=model, state=Generation.State.DONE).order_by("-pk")
-    settings = written.values_list("settings", flat=True).first() or {}
-    identity: dict[str, Any] = settings.get("identity", {})
-    return identity
-
-
-CARD_LABELS = {
-    "branch_present": "Side branch",
-    "parameters": "Parameters",
-    "trainable_parameters": "Trained parameters",
-    "bias_mode": "Language bias",
-}
-
-
-def card_facts(card: dict[str, object]) -> list[tuple[str, str]]:
-    """The card's known facts in words; a fact that nobody looked up is left out, not guessed."""
-    return [(label, _words(card[key])) for key, label in CARD_LABELS.items() if card.get(key) is not None]
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "present" if value else "absent"
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -121,3 +121,48 @@ def test_an_unknown_model_is_an_error_in_words(client, admin, model):
     hub_rows.make_model()
     response = client.get(URL, {"check": "1", "model": model})
     assert response.status_code == 200 and "model" in response.context["form"].errors
+
+
+RECORD = {
+    "temperature": 0.7,
+    "seed": 1234,
+    "bias_mode": None,
+    "identity": {
+        "backend": "transformers",
+        "weights_sha256": "ab" * 32,
+        "bias_mode": "first_token",
+        "device": "cuda",
+        "notes": ["branch off: in_proj is missing"],
+        "versions": {"torch": "2.13.0+cu130"},
+    },
+    "details": {"prompt_tokens": 321},
+}
+
+
+def test_a_narratives_page_tells_how_it_was_written(client, admin):
+    model = hub_rows.make_model(name="Model A")
+    row = hub_rows.make_generation(hub_rows.make_run(), model, make_case(), hub_rows.RIGHT_TEXT, settings=RECORD)
+    run_page = client.get(reverse("modelhub:run_detail", args=[row.run.public_id])).content.decode()
+    address = reverse("modelhub:generation_detail", args=[row.public_id])
+    assert address in run_page
+    page = unescape(client.get(address).content.decode())
+    shown = [
+        "Model A",
+        "transformers",
+        "ab" * 32,
+        "first_token",
+        "cuda",
+        "1,234",
+        "0.7",
+        "2.13.0+cu130",
+        "321",
+        "27 tok",
+    ]
+    for words in [*shown, "27 tokens/s", "Branch off: in_proj is missing.", row.prompt.text, str(row.prompt)]:
+        assert words in page, words
+
+
+def test_a_narrative_that_is_still_to_come_has_a_page_too(client, admin):
+    row = hub_rows.make_generation(hub_rows.make_run(), hub_rows.make_model(), make_case())
+    page = client.get(reverse("modelhub:generation_detail", args=[row.public_id])).content.decode()
+    assert "Nothing is written yet" in page and "not counted" in page

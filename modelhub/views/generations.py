@@ -1,0 +1,54 @@
+"""How one narrative came to be: by which model, with which words and settings."""
+
+import uuid
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from modelhub.models import Generation, ModelVersion
+from modelhub.views.access import staff_page
+from modelhub.views.run_bodies import setting_rows
+
+IDENTITY_LABELS = {
+    "backend": "Backend",
+    "served_model": "Model asked for",
+    "answering_model": "Model that answered",
+    "system_fingerprint": "The server's fingerprint",
+    "weights_sha256": "Weights SHA-256",
+    "adapter_sha256": "Adapter SHA-256",
+    "endpoint_sha256": "Server SHA-256",
+    "bias_mode": "Language bias as applied",
+    "precision": "Precision",
+    "quantisation": "Quantisation",
+    "attention": "Attention",
+    "device": "Device",
+}
+TECHNICAL = {"identity", "details", "bias_mode"}
+
+
+@staff_page
+def generation_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    related = ("run", "case", "model__base", "prompt", "version__narrative")
+    generation = get_object_or_404(Generation.objects.select_related(*related), public_id=public_id)
+    record: dict[str, Any] = generation.settings
+    identity, details = record.get("identity", {}), record.get("details", {})
+    known = identity | details
+    context = {
+        "generation": generation,
+        "on_server": generation.model.kind == ModelVersion.Kind.ENDPOINT,
+        "prompt_tokens": details.get("prompt_tokens"),
+        "speed": speed(generation),
+        "notes": identity.get("notes", []),
+        "identity": [(label, known[name]) for name, label in IDENTITY_LABELS.items() if known.get(name)],
+        "decoding": setting_rows({name: value for name, value in record.items() if name not in TECHNICAL}),
+        "versions": sorted(identity.get("versions", {}).items()),
+    }
+    return render(request, "modelhub/generation_detail.html", context)
+
+
+def speed(generation: Generation) -> float | None:
+    """Tokens per second of the time in work; ``None`` where one of the two is unknown."""
+    if not generation.tokens or not generation.seconds:
+        return None
+    return generation.tokens / generation.seconds
