@@ -4,8 +4,8 @@ The published procedure (DermCoT) has dermatologists score and edit a draft unti
 the thresholds here are this product's default policy and are versioned with every verdict.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -54,11 +54,31 @@ class RatingScores:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """A sentence with ``values`` for the names in its braces; ``dimension`` is a key, read as its name.
+
+    Stored as plain data, so that each reader gets it in her language.
+    """
+
+    text: str
+    values: Mapping[str, str | int] = field(default_factory=dict)
+
+    def words(self, translate: Callable[[str], str] = str, dimension_names: Mapping[str, str] = DIMENSION_NAMES) -> str:
+        values = dict(self.values)
+        if "dimension" in values:
+            values["dimension"] = dimension_names[str(values["dimension"])]
+        return translate(self.text).format(**values)
+
+    def __str__(self) -> str:
+        return self.words()
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """``outcome`` with its reasons in words; ``means`` per dimension, ``None`` if nobody judged it."""
+    """``outcome`` with its reasons; ``means`` per dimension, ``None`` if nobody judged it."""
 
     outcome: str
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     means: Mapping[str, float | None]
     counted: int
 
@@ -79,35 +99,47 @@ def decide(
     means = {key: fmean(values) if values else None for key, values in columns.items()}
     disputes = _disputes(policy, columns)
     if counted:
-        disputes += [f"the reference diagnosis is disputed: “{diagnosis}”" for diagnosis in disputed]
+        disputes += [
+            Reason("the reference diagnosis is disputed: “{diagnosis}”", {"diagnosis": diagnosis})
+            for diagnosis in disputed
+        ]
     if disputes:
         return Verdict(ADJUDICATION, tuple(disputes), means, len(counted))
     if len(counted) < policy.overlap:
-        reason = f"{len(counted)} of {policy.overlap} ratings"
+        reason = Reason("{count} of {overlap} ratings", {"count": len(counted), "overlap": policy.overlap})
         return Verdict(INCOMPLETE, (reason,), means, len(counted))
     unjudged = [
-        f"{DIMENSION_NAMES[key]} was judged by {len(values)} of {len(counted)} raters"
+        Reason(
+            "{dimension} was judged by {judged} of {count} raters",
+            {"dimension": key, "judged": len(values), "count": len(counted)},
+        )
         for key, values in columns.items()
         if len(values) < policy.overlap
     ]
     if unjudged:
         return Verdict(ADJUDICATION, tuple(unjudged), means, len(counted))
     low = [
-        f"{DIMENSION_NAMES[key]} has a mean of {mean:.2f}, below {policy.minimum_mean:g}"
+        Reason(
+            "{dimension} has a mean of {mean}, below {minimum}",
+            {"dimension": key, "mean": f"{mean:.2f}", "minimum": f"{policy.minimum_mean:g}"},
+        )
         for key, mean in means.items()
         if mean is not None and mean < policy.minimum_mean
     ]
     if low:
         return Verdict(REVISION, tuple(low), means, len(counted))
-    reason = f"every mean is at least {policy.minimum_mean:g} over {len(counted)} ratings"
+    values = {"minimum": f"{policy.minimum_mean:g}", "count": len(counted)}
+    reason = Reason("every mean is at least {minimum} over {count} ratings", values)
     return Verdict(CERTIFIED, (reason,), means, len(counted))
 
 
-def _disputes(policy: Policy, columns: Mapping[str, Sequence[float]]) -> list[str]:
+def _disputes(policy: Policy, columns: Mapping[str, Sequence[float]]) -> list[Reason]:
     found = []
     if columns["safety"] and min(columns["safety"]) <= policy.safety_veto:
-        found.append(f"a Safety score of {min(columns['safety']):g}")
+        lowest = f"{min(columns['safety']):g}"
+        found.append(Reason("a {dimension} score of {score}", {"dimension": "safety", "score": lowest}))
     for key, values in columns.items():
         if len(values) > 1 and max(values) - min(values) >= policy.dispute_range:
-            found.append(f"{DIMENSION_NAMES[key]} ranges from {min(values):g} to {max(values):g}")
+            ends = {"low": f"{min(values):g}", "high": f"{max(values):g}"}
+            found.append(Reason("{dimension} ranges from {low} to {high}", {"dimension": key} | ends))
     return found

@@ -146,7 +146,6 @@ def _page(
         "entered": entered,
         "errors": errors,
         "problems": errors.get("", []),
-        "reasons": certification.evidence.get("reasons", []),
         "changes": word_diff(parent.text, certification.version.text) if parent else [],
         "is_waiting": is_waiting(certification),
         "may_decide": user.is_adjudicator and is_waiting(certification) and not wrote_it,

@@ -1,5 +1,6 @@
 """Certification: the pure rule applied to a version's live ratings, and what is stored of it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -39,7 +40,7 @@ def certify_version(*, study: Study, version: NarrativeVersion) -> Certification
         actor=None,
         action=f"certification.{verdict.outcome}",
         subject=certification,
-        detail={"version": str(version.public_id), "reasons": list(verdict.reasons)},
+        detail={"version": str(version.public_id), "reasons": [str(reason) for reason in verdict.reasons]},
     )
     return certification
 
@@ -148,7 +149,7 @@ def _evidence(
     verdict: Verdict, ratings: list[Rating], disputes: list[Dispute], version: NarrativeVersion
 ) -> dict[str, Any]:
     return {
-        "reasons": list(verdict.reasons),
+        "reasons": [asdict(reason) for reason in verdict.reasons],
         "means": dict(verdict.means),
         "counted": verdict.counted,
         "version_sha256": version.sha256,

@@ -46,7 +46,7 @@ def test_a_disputed_case_waits_for_an_adjudicator_however_good_the_scores(study,
     rate(study, make_rater(study), 5)
     verdict = Certification.objects.get(version=rating.version, is_current=True)
     assert verdict.outcome == "adjudication"
-    assert verdict.evidence["reasons"] == ["the reference diagnosis is disputed: “Melanoma”"]
+    assert verdict.evidence["reasons"][0]["values"] == {"diagnosis": "Melanoma"}
     assert recompute(verdict).outcome == "adjudication"
     assert not NarrativeVersion.objects.certified().exists()
     with pytest.raises(ValidationError, match="Settle that first"):

@@ -23,7 +23,7 @@ def test_two_good_ratings_certify() -> None:
 def test_one_rating_is_incomplete() -> None:
     verdict = decide(POLICY, [rating(1)], frozenset())
     assert verdict.outcome == INCOMPLETE
-    assert verdict.reasons == ("1 of 2 ratings",)
+    assert [str(reason) for reason in verdict.reasons] == ["1 of 2 ratings"]
 
 
 def test_no_rating_has_no_means() -> None:
