@@ -5,8 +5,10 @@ import json
 import pytest
 from django.urls import reverse
 
-from scoring.models import Assignment, CaseFlag, NarrativeVersion, RatingDraft, Skip
-from tests.factories import claim, make_rater
+from scoring.models import Assignment, CaseFlag, NarrativeVersion, Rating, RatingDraft, Skip
+from scoring.rubric import DIMENSION_KEYS
+from scoring.services.queue import enqueue_versions
+from tests.factories import claim, make_rater, make_version
 
 pytestmark = pytest.mark.django_db
 
@@ -42,11 +44,45 @@ def test_a_corrected_step_becomes_the_next_version_queued_for_others(page, study
     fields = step_fields(held.version) | {"step-2": "It is oval,\r\nwith a darker focus."}
     answer = page.post(revise, fields, follow=True)
     assert answer.redirect_chain[-1][0] == reverse("rating:assignment", args=[held.public_id])
-    assert "Version 2 is queued for your colleagues; your scores of it would not count." in answer.content.decode()
+    assert "Version 2 is queued for your colleagues." in answer.content.decode()
     revised = NarrativeVersion.objects.get(number=2)
     assert revised.text == held.version.text.replace("It is oval and small.", "It is oval,\nwith a darker focus.")
     assert Assignment.objects.filter(version=revised, state="open").count() == study.overlap
     assert claim(study, make_rater(study)).version == revised
+
+
+def test_after_the_scores_of_the_draft_her_own_version_waits_for_hers_and_may_be_left(page, held, revise) -> None:
+    page.post(revise, {"step-2": "It is oval and large."})
+    answer = page.post(
+        reverse("rating:assignment", args=[held.public_id]), dict.fromkeys(DIMENSION_KEYS, "3"), follow=True
+    )
+    html = answer.content.decode()
+    assert "This is your own version." in html
+    assert [(c.op, c.text) for c in answer.context["changes"] if c.op != "equal"] == [
+        ("delete", "small"),
+        ("insert", "large"),
+    ]
+    own = answer.context["assignment"]
+    assert (own.purpose, own.version.number) == ("revision", 2)
+    left = page.post(reverse("rating:skip", args=[own.public_id]), follow=True)
+    assert left.context["assignment"].purpose == "live"
+    assert not Rating.objects.filter(version=own.version).exists()
+
+
+def test_a_text_mended_after_its_submission_leads_to_the_own_version(page, held, revise) -> None:
+    page.post(reverse("rating:assignment", args=[held.public_id]), dict.fromkeys(DIMENSION_KEYS, "3"))
+    answer = page.post(revise, {"step-2": "It is oval and large."}, follow=True)
+    assert answer.context["is_own_revision"]
+    page.post(answer.redirect_chain[-1][0], dict.fromkeys(DIMENSION_KEYS, "5"))
+    assert [r.purpose for r in Rating.objects.order_by("pk")] == ["live", "revision"]
+    assert not Rating.objects.live().filter(version__number=2).exists()
+
+
+def test_line_ends_of_the_browser_change_nothing(page, study, rater) -> None:
+    version = make_version(text="<think> One line\r\nand the next. </think><answer> Naevus. </answer>")
+    enqueue_versions(study=study, versions=[version], actor=None, priority=9)
+    answer = page.post(reverse("rating:revise", args=[claim(study, rater).public_id]), step_fields(version))
+    assert "Nothing was changed." in answer.content.decode()
 
 
 def test_nothing_changed_is_said_and_stores_nothing(page, held, revise) -> None:
@@ -63,7 +99,7 @@ def test_a_step_that_does_not_exist_is_refused_and_the_text_stays_in_the_form(pa
 
 
 def test_corrections_in_the_draft_come_back_and_are_gone_once_saved(page, held, revise) -> None:
-    draft = {"revision": 3, "page": "tab", "fields": {"accuracy": "2", "step-2": "Half a correction"}}
+    draft = {"revision": 0, "count": 1, "page": "tab", "fields": {"accuracy": "2", "step-2": "Half a correction"}}
     page.post(reverse("rating:draft", args=[held.public_id]), json.dumps(draft), content_type="application/json")
     assert "Half a correction" in page.get(revise).content.decode()
     page.post(revise, {"step-2": "A whole correction."})
