@@ -81,6 +81,9 @@ def submit_rating(
         check_marks(assignment.version, marks)
         locked = _lock_hers(assignment, rater)
         if locked.state == Assignment.State.SUBMITTED:
+            repeated = _sent_before(client_uuid, assignment, rater)  # the first click was being stored meanwhile
+            if repeated is not None:
+                return repeated
             raise ValidationError("You have already submitted this narrative.")
         now, case = timezone.now(), locked.version.narrative.case
         always = locked.study.reveal == Study.Reveal.ALWAYS
@@ -122,6 +125,9 @@ def correct_rating(
         check_marks(rating.version, marks)
         locked = _lock_hers(rating.assignment, rater)
         current = Rating.objects.select_for_update(of=("self",)).get(pk=rating.pk)
+        repeated = None if current.is_current else _sent_before(client_uuid, rating.assignment, rater)
+        if repeated is not None:
+            return repeated
         refused = change_refusal(current)
         if refused:
             raise ValidationError(refused)
