@@ -1,7 +1,7 @@
 """Choosing the next token of each row, greedily or by a draw that no other row has a part in.
 
-A draw takes one uniform number per request and step from a generator seeded with (seed, request id), so a text depends
-neither on its neighbours nor on what was finished before a restart.
+A draw takes uniform numbers of its own request and step from a generator seeded with (seed, request id), so a text
+depends neither on its neighbours nor on what was finished before a restart.
 """
 
 from collections import defaultdict
@@ -13,8 +13,7 @@ from transformers import LogitsProcessor
 
 from modelhub.ml.backends.base import GenerationSettings, seed_of
 
-# likeliest tokens looked at first; all are sorted only where top_p reaches further (then a card pays, a processor not)
-CANDIDATES = {"cpu": 64, "cuda": 1024}
+TRIES = 6  # draws from all tokens before the kept ones are sorted out; a try succeeds with at least top_p
 
 
 class Sampler:
@@ -22,7 +21,8 @@ class Sampler:
 
     def __init__(self, settings: GenerationSettings, rows: int, vocabulary: int, device: torch.device) -> None:
         self.settings = settings
-        self.uniform = torch.zeros(rows, settings.max_new_tokens, device=device) if settings.do_sample else None
+        numbers = (settings.max_new_tokens, TRIES)
+        self.uniform = torch.zeros(rows, *numbers, device=device) if settings.do_sample else None
         penalised = settings.repetition_penalty != 1.0
         self.seen = torch.zeros(rows, vocabulary, dtype=torch.bool, device=device) if penalised else None
         self.ngrams = [NgramRule(settings.no_repeat_ngram) for _ in range(rows)] if settings.no_repeat_ngram else None
@@ -31,7 +31,7 @@ class Sampler:
         """Give the place `row` to a request; its prompt counts as written, as in transformers."""
         if self.uniform is not None:
             generator = torch.Generator().manual_seed(seed_of(self.settings.seed, request_id))
-            self.uniform[row] = torch.rand(self.settings.max_new_tokens, generator=generator)
+            self.uniform[row] = torch.rand(self.uniform.shape[1:], generator=generator)
         if self.seen is not None:
             self.seen[row] = False
             self.seen[row, torch.tensor(sorted(set(prompt)), device=self.seen.device)] = True
@@ -99,37 +99,36 @@ class NgramRule:
 
 
 def draw(scores: Tensor, top_p: float, uniform: Tensor) -> Tensor:
-    """Token per row, [rows]: one of the likeliest tokens that hold `top_p` of the probability, by `uniform` [rows].
+    """Token per row, [rows], by `uniform` [rows, tries] from the likeliest tokens that hold `top_p` of the probability.
 
-    A token stays while the probability before it is below top_p; the likeliest always does. Equal scores rank by token
-    id. `scores`: [rows, vocabulary], float32.
+    A token is one of them where the tokens likelier than it hold less than top_p. To sort them all would cost more than
+    a small model's step, so tokens are drawn from the whole distribution and those that are not among them are drawn
+    again. `scores`: [rows, vocabulary], float32.
     """
-    logsum = scores.logsumexp(dim=-1, keepdim=True)
-    values, order = likeliest(scores, min(CANDIDATES.get(scores.device.type, 1024), scores.shape[-1]))
-    mass, last = nucleus(values, logsum, top_p)
-    # where the last kept score is also the last looked at, equal or further ones are missing
-    if values.shape[-1] < scores.shape[-1] and bool((values.gather(1, last) == values[:, -1:]).any()):
-        values, order = likeliest(scores, scores.shape[-1])
-        mass, last = nucleus(values, logsum, top_p)
-    threshold = uniform[:, None] * mass.gather(1, last)
-    position = torch.minimum((mass <= threshold).sum(dim=-1, keepdim=True), last)
-    return order.gather(1, position)[:, 0]
+    probability = scores.softmax(dim=-1)
+    below = probability.cumsum(dim=-1)
+    chosen = torch.full_like(scores[:, 0], -1, dtype=torch.long)
+    for numbers in uniform.unbind(dim=1):
+        token = torch.searchsorted(below, (numbers * below[:, -1])[:, None], right=True).clamp(max=scores.shape[1] - 1)
+        own = probability.gather(1, token)
+        likelier = torch.where(probability > own, probability, 0.0).sum(dim=-1, keepdim=True)
+        fits = (chosen < 0) & ((likelier < top_p) & (own > 0))[:, 0]
+        chosen = torch.where(fits, token[:, 0], chosen)
+        if bool((chosen >= 0).all()):
+            return chosen
+    left = (chosen < 0).nonzero()[:, 0]
+    chosen[left] = draw_sorted(probability[left], top_p, uniform[left, -1])
+    return chosen
 
 
-def nucleus(values: Tensor, logsum: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
-    """Probability up to and with each of the descending `values`, and the index of the last that stays, [rows, 1]."""
-    mass = (values - logsum).exp().cumsum(dim=-1)
-    return mass, (mass < top_p).sum(dim=-1, keepdim=True).clamp(max=mass.shape[-1] - 1)
-
-
-def likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest scores per row and their token ids, highest first, equal ones by token id."""
-    if count == scores.shape[-1]:
-        return scores.sort(dim=-1, descending=True, stable=True)
-    _, tokens = scores.topk(count, dim=-1, sorted=False)
-    tokens = tokens.sort(dim=-1).values
-    values, order = scores.gather(1, tokens).sort(dim=-1, descending=True, stable=True)
-    return values, tokens.gather(1, order)
+def draw_sorted(probability: Tensor, top_p: float, uniform: Tensor) -> Tensor:
+    """The same in one draw, [rows]; `uniform` [rows]."""
+    ordered, tokens = probability.sort(dim=-1, descending=True, stable=True)
+    above = ordered.cumsum(dim=-1)
+    least = ordered.gather(1, (above < top_p).sum(dim=-1, keepdim=True).clamp(max=ordered.shape[-1] - 1))
+    below = torch.where(ordered >= least, ordered, 0.0).cumsum(dim=-1)
+    position = torch.searchsorted(below, (uniform * below[:, -1])[:, None], right=True).clamp(max=below.shape[1] - 1)
+    return tokens.gather(1, position)[:, 0]
 
 
 class SamplingProcessor(LogitsProcessor):

@@ -4,30 +4,34 @@ import pytest
 import torch
 from transformers import NoRepeatNGramLogitsProcessor
 
-from modelhub.ml import sampling
 from modelhub.ml.backends.base import GenerationSettings
-from modelhub.ml.sampling import NgramRule, Sampler, SamplingProcessor, draw
+from modelhub.ml.sampling import TRIES, NgramRule, Sampler, SamplingProcessor, draw, draw_sorted
+
+SCORES = torch.tensor([2.0, 1.0, 1.0, 0.0, -1.0, float("-inf")])  # .51, .19, .19, .07, .03, 0
 
 
-def test_draws_follow_the_distribution_and_top_p() -> None:
-    scores = torch.tensor([[2.0, 1.0, 0.0, -1.0]]).expand(3000, -1)
-    drawn = draw(scores, 0.8, torch.rand(3000, generator=torch.Generator().manual_seed(1)))
-    shares = torch.bincount(drawn, minlength=4) / 3000
-    expected = scores[0].softmax(0)[:2] / scores[0].softmax(0)[:2].sum()  # .64 < .8 <= .88: two tokens stay
-    assert shares[2:].sum() == 0
-    torch.testing.assert_close(shares[:2], expected, atol=0.03, rtol=0)
+@pytest.mark.parametrize(
+    ("top_p", "kept"),
+    [(0.3, [0]), (0.5, [0]), (0.6, [0, 1, 2]), (0.85, [0, 1, 2]), (0.92, [0, 1, 2, 3]), (1.0, [0, 1, 2, 3, 4])],
+)
+def test_draws_follow_the_distribution_and_top_p(top_p: float, kept: list[int]) -> None:
+    """The likeliest tokens that hold top_p, equal ones together, each as often as its probability among them."""
+    uniform = torch.rand(4000, TRIES, generator=torch.Generator().manual_seed(1))
+    expected = torch.zeros(6)
+    expected[kept] = SCORES[kept].softmax(0)
+    for drawn in (
+        draw(SCORES.expand(4000, -1), top_p, uniform),
+        draw_sorted(SCORES.softmax(0).expand(4000, -1), top_p, uniform[:, 0]),
+    ):
+        shares = torch.bincount(drawn, minlength=6) / 4000
+        assert shares[expected == 0].sum() == 0
+        torch.testing.assert_close(shares, expected, atol=0.03, rtol=0)
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0])
-def test_looking_at_the_likeliest_first_changes_no_draw(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flat, middling and peaked scores; rounded, so that many are equal."""
-    generator = torch.Generator().manual_seed(2)
-    scores = (torch.randn(200, 90, generator=generator) * spread).round(decimals=1)
-    uniform = torch.rand(200, generator=generator)
-    monkeypatch.setitem(sampling.CANDIDATES, "cpu", 8)
-    few = draw(scores, 0.9, uniform)
-    monkeypatch.setitem(sampling.CANDIDATES, "cpu", 90)
-    assert torch.equal(few, draw(scores, 0.9, uniform))
+def test_a_row_without_luck_is_drawn_among_the_kept() -> None:
+    unlucky = torch.tensor([[0.99] * TRIES, [0.0] * TRIES])  # every try hits the last token, which is not kept
+    assert draw(SCORES[:5].expand(2, -1), 0.5, unlucky).tolist() == [0, 0]
+    assert draw(SCORES[:5].expand(2, -1), 0.6, unlucky).tolist() == [2, 0]
 
 
 def test_ngrams_are_banned_as_in_transformers() -> None:
