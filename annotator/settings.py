@@ -166,6 +166,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = Path(os.environ.get("MEDIA_ROOT") or VAR_DIR / "media")
 IMPORT_ROOT = Path(os.environ.get("IMPORT_ROOT") or VAR_DIR / "imports")  # folders that the import page offers
+MODEL_ROOT = Path(os.environ.get("MODEL_ROOT") or VAR_DIR / "models")  # checkpoint folders that the models page offers
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 STORAGES = {
@@ -206,6 +207,7 @@ CELERY_TASK_ROUTES = {
     "modelhub.tasks.run_on_gpu": {"queue": "gpu"},
     "modelhub.tasks.*": {"queue": "default"},
 }
+HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
 RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long
 REAPER_INTERVAL_S = environment.whole_number("REAPER_INTERVAL_S", 15)
 STATISTICS_INTERVAL_S = environment.whole_number("STATISTICS_INTERVAL_S", 5)

@@ -26,6 +26,7 @@ JOBS: dict[str, str] = {
     Run.Kind.TRAINING: "modelhub.jobs.training",
     Run.Kind.BENCHMARK: "modelhub.jobs.benchmark",
     Run.Kind.EXPORT: "modelhub.jobs.export",
+    Run.Kind.REGISTRATION: "modelhub.jobs.registration",
 }
 CANCEL_POLL_S = 0.5
 UNEXPECTED = "The program met an error it does not know ({kind}). The worker's log has the details under run {run_id}."

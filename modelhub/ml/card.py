@@ -56,21 +56,22 @@ def describe_checkpoint(
     return Described(contents.sha256, card, tensor_hashes(tensors, contents.readings))
 
 
-def describe_adapter(folder: Path, base: Path | None = None) -> dict[str, Any]:
-    """What an adapter trains and on what, as plain data; held against its base where that is given.
+def describe_adapter(folder: Path, base: Path) -> dict[str, Any]:
+    """What an adapter trains, and what the side branch is once it lies on its base, as plain data.
 
-    Raises CheckpointError where it could not be loaded.
+    Raises CheckpointError where it could not be loaded on that base.
     """
-    adapter = open_adapter(folder)
-    if base is not None:
-        check_adapter(adapter, open_checkpoint(base))
+    adapter, checkpoint = open_adapter(folder), open_checkpoint(base)
+    check_adapter(adapter, checkpoint)
     contents = read_contents(folder)
+    branch = adapter.branch or checkpoint.branch
     return {
         "weights_sha256": contents.sha256,
         "base_sha256": adapter.provenance.get("base_sha256"),
         "files": file_rows(folder, contents),
         "lora": lora_facts(adapter),
-        "branch": branch_facts(adapter.branch),
+        "branch": branch_facts(branch) | {"of": "adapter" if adapter.branch else "base"},
+        "notes": [f"branch off: {branch.off}"] if branch is not None and branch.off else [],
         "versions": dict(adapter.provenance.get("versions") or {}),
     }
 

@@ -6,6 +6,7 @@ from modelhub.models.evaluation import Evaluation, EvaluationScore, EvaluatorVer
 from modelhub.models.generation import Generation, PromptVersion
 from modelhub.models.model_version import ModelVersion, SyntheticTruth
 from modelhub.models.run import Run
+from modelhub.models.tensor_hashes import TensorHashes
 from modelhub.models.training import Training
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Run",
     "Snapshot",
     "SyntheticTruth",
+    "TensorHashes",
     "Training",
 ]

@@ -49,6 +49,12 @@ class ModelVersion(PublicIdModel):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def branch_off(self) -> str:
+        """Why the side branch that lies in the files does nothing; empty where it works or there is none."""
+        branch = self.card.get("branch") or {}
+        return branch.get("why", "") if branch.get("state") == "off" else ""
+
 
 class SyntheticTruth(models.Model):
     """What a drawn lesion really shows. Read by its evaluator only, never by training."""

@@ -37,6 +37,7 @@ class Run(PublicIdModel):
         TRAINING = "training", "Train adapter"
         BENCHMARK = "benchmark", "DermBench"
         EXPORT = "export", "Export"
+        REGISTRATION = "registration", "Register model"
         STATISTICS = "statistics", "Statistics"
 
     class State(models.TextChoices):

@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 
 from modelhub.charts import curve_chart
-from modelhub.models import Generation, Run, Training
+from modelhub.models import Generation, ModelVersion, Run, Training
 from modelhub.views.results import benchmark_runs, result_table
 
 PER_PAGE = 25
@@ -33,6 +33,7 @@ def _generation(run: Run, page: str | None) -> dict[str, Any]:
     rows = Generation.objects.filter(run=run).select_related("case", "model", "version__narrative").order_by("pk")
     states = dict(Generation.objects.filter(run=run).values_list("state").annotate(n=Count("pk")))
     return {
+        "model": ModelVersion.objects.filter(public_id=run.plan.get("model")).first(),
         "page_obj": Paginator(rows, PER_PAGE).get_page(page),
         "states": [(label, states.get(value, 0)) for value, label in Generation.State.choices],
         "settings": setting_rows(run.plan.get("settings", {})),
@@ -79,6 +80,11 @@ def _import(run: Run, page: str | None) -> dict[str, Any]:
     return {"report": setting_rows(report), "problems": report.get("problems", [])}
 
 
+def _registration(run: Run, page: str | None) -> dict[str, Any]:
+    registered = ModelVersion.objects.filter(public_id=run.plan.get("model")).first()
+    return {"name": run.plan["name"], "source": run.plan["source"], "registered": registered}
+
+
 def _plain(run: Run, page: str | None) -> dict[str, Any]:
     return {}
 
@@ -89,6 +95,7 @@ BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
     Run.Kind.BENCHMARK: _benchmark,
     Run.Kind.EXPORT: _export,
     Run.Kind.IMPORT: _import,
+    Run.Kind.REGISTRATION: _registration,
 }
 
 

@@ -33,5 +33,20 @@ def test_a_moved_folder_keeps_its_row(tmp_path):
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
-    with pytest.raises(ValidationError, match=r"neither model\.safetensors"):
+    with pytest.raises(ValidationError, match=r"config\.json is missing"):
         register_base(name="Empty", path=tmp_path, actor=None)
+
+
+def test_registering_again_refreshes_the_card(tmp_path):
+    model = make_base("Base")
+    model.card = {}
+    model.save()
+    assert make_base("Base").card["parameters"] > 0
+
+
+def test_a_broken_checkpoint_is_refused_as_loading_would(tmp_path):
+    folder = shutil.copytree(checkpoint(0), tmp_path / "broken")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(ValidationError, match=r"config\.json is not readable as JSON"):
+        register_base(name="Broken", path=folder, actor=None)
+    assert not ModelVersion.objects.exists()
