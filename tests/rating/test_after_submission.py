@@ -87,7 +87,7 @@ def test_the_reveal_shows_the_reference_and_seals(page, submitted) -> None:
 def test_htmx_gets_the_strip_alone(page, submitted) -> None:
     html = page.post(address(submitted, "reveal"), headers={"HX-Request": "true"}).content.decode()
     assert html.lstrip().startswith('<div id="previous"')
-    assert "Merkel" in html
+    assert "Merkel" in html and "Go back" not in html
 
 
 def test_a_get_reveals_nothing(page, submitted) -> None:

@@ -64,6 +64,7 @@ def _rating(assignment: Assignment) -> Rating:
 def _back(request: HttpRequest, rating: Rating) -> HttpResponse:
     """The strip alone for htmx; else where she came from: her list, or the case in hand."""
     if getattr(request, "htmx", False):
+        rating.refresh_from_db(fields=["sealed_at"])
         context = {"previous": as_previous(rating, request.user)}
         return render(request, "rating/partials/previous.html", context)
     if request.POST.get("next") == "mine":
