@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from modelhub.ml.hub_files import parse_source
+
 SHOWN = 20
 
 
@@ -32,8 +34,12 @@ def add_make_teacher_features(commands: Any) -> None:
         "the distillation loss.",
     )
     parser.add_argument("data", type=Path, help="folder with train.jsonl and its images")
-    parser.add_argument("--encoder", required=True, help="folder of an image encoder, or a hub id (owner/name)")
-    parser.add_argument("--revision", help="branch, tag or commit of the hub id")
+    parser.add_argument(
+        "--encoder",
+        type=parse_source,
+        required=True,
+        help="folder of an image encoder, or organisation/model[@revision]",
+    )
     parser.add_argument(
         "--pooling",
         choices=("auto", "pooler", "cls", "mean"),
@@ -60,7 +66,6 @@ def run_make_teacher_features(arguments: argparse.Namespace) -> int:
 
     encoder = load_encoder(
         arguments.encoder,
-        revision=arguments.revision,
         pooling=arguments.pooling,
         precision=arguments.precision,
         device=arguments.device,

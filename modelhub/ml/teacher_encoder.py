@@ -12,8 +12,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from modelhub.ml.checkpoint_files import CheckpointError, hash_file, hash_weights, name_some, read_json, shard_files
-from modelhub.ml.safetensors_header import read_header as check_shard
+from modelhub.ml.checkpoint_files import (
+    CheckpointError,
+    check_asks_for_no_code,
+    check_folder,
+    hash_file,
+    hash_weights,
+    name_some,
+    read_json,
+    shard_files,
+)
+from modelhub.ml.hub_files import HubModel, fetch
+from modelhub.ml.safetensors_header import read_header
 
 Pooling = Literal["auto", "pooler", "cls", "mean"]
 POOLINGS: tuple[str, ...] = ("auto", "pooler", "cls", "mean")
@@ -62,14 +72,13 @@ class Encoder:
 
 
 def load_encoder(
-    source: str,
+    source: Path | HubModel,
     *,
-    revision: str | None = None,
     pooling: str = "auto",
     precision: str = "float32",
     device: str = "cpu",
 ) -> Encoder:
-    """`source`: a folder, or a hub id (`revision` a branch, tag or commit). Safetensors only, no code of its own.
+    """`source`: a folder or a model on the hub. Safetensors only, no code of its own.
 
     `pooling`: `pooler` takes the encoder's own pooled output, `cls` the class token, `mean` the mean over the patches;
     `auto` the first of these that the checkpoint has (a pooler without stored weights does not count).
@@ -79,18 +88,18 @@ def load_encoder(
         raise ValueError(f"pooling is {pooling!r}, must be one of {', '.join(POOLINGS)}")
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, must be one of {', '.join(PRECISIONS)}")
-    folder, commit = resolve_source(source, revision)
-    config = read_json(folder / "config.json")
-    if "auto_map" in config:
-        raise CheckpointError(f"{folder / 'config.json'} asks to run code of its own (auto_map); this is never done")
+    folder, commit = resolve_source(source)
+    check_folder(folder)
+    for name in ("config.json", PREPROCESSOR_FILE):
+        check_asks_for_no_code(folder / name, read_json(folder / name))
     for shard in shard_files(folder):
-        check_shard(shard)
+        read_header(shard)
     model, missing = load_tower(folder, precision)
     processor = load_image_processor(folder)
     model.to(device)
     chosen = choose_pooling(model, missing, pooling, folder)
     identity = EncoderIdentity(
-        name=source,
+        name=source.id if isinstance(source, HubModel) else str(source),
         revision=commit,
         weights_sha256=hash_weights(folder),
         config_sha256=hash_file(folder / "config.json"),
@@ -102,20 +111,13 @@ def load_encoder(
     return Encoder(model, processor, chosen, identity, device)
 
 
-def resolve_source(source: str, revision: str | None) -> tuple[Path, str | None]:
-    """A local folder as it is; a hub id as the folder of a snapshot with its commit."""
-    if Path(source).is_dir():
-        return Path(source), None
-    if source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise CheckpointError(f"{source} is neither a folder nor a hub id (owner/name)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        folder = snapshot_download(source, revision=revision, allow_patterns=["*.json", "*.safetensors"])
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
-        raise CheckpointError(f"{source} ({revision or 'main'}) cannot be fetched: {error}") from error
-    return Path(folder), Path(folder).name
+def resolve_source(source: Path | HubModel) -> tuple[Path, str | None]:
+    """A local folder as it is; a hub model as the folder of its snapshot and the commit."""
+    if isinstance(source, HubModel):
+        return fetch(source)
+    if not source.is_dir():
+        raise CheckpointError(f"{source} is neither a folder nor a hub id (owner/name or owner/name@revision)")
+    return source, None
 
 
 def load_tower(folder: Path, precision: str) -> tuple[nn.Module, set[str]]:
@@ -156,8 +158,6 @@ def load_image_processor(folder: Path) -> Any:
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     settings = read_json(folder / PREPROCESSOR_FILE)
-    if "auto_map" in settings:
-        raise CheckpointError(f"{folder / PREPROCESSOR_FILE} asks to run code of its own (auto_map)")
     try:
         return AutoImageProcessor.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except ImportError as error:  # a class that exists for torchvision only; a plain resize needs none

@@ -98,7 +98,7 @@ def test_the_converted_encoder_gives_the_published_features(tmp_path: Path, pict
         content = {"model": content | {"decoder.x": torch.ones(3)}, "args": Namespace(lr=1.0), "epoch": 499}
     torch.save(content, tmp_path / "release.pth")
     assert convert(tmp_path / "release.pth", tmp_path / "encoder") == WIDTH
-    found = load_encoder(str(tmp_path / "encoder")).encode([picture])[0]
+    found = load_encoder(tmp_path / "encoder").encode([picture])[0]
     torch.testing.assert_close(found, published_features(state, picture), rtol=1e-4, atol=1e-4)
 
 
@@ -114,7 +114,7 @@ def test_positions_left_out_are_the_fixed_ones(tmp_path: Path, picture: Image.Im
                 angle = place / 10_000 ** (i / (WIDTH // 4))
                 positions[0, 1 + patch, axis * WIDTH // 2 + i] = float(np.sin(angle))
                 positions[0, 1 + patch, axis * WIDTH // 2 + WIDTH // 4 + i] = float(np.cos(angle))
-    found = load_encoder(str(tmp_path / "encoder")).encode([picture])[0]
+    found = load_encoder(tmp_path / "encoder").encode([picture])[0]
     expected = published_features(state | {"pos_embed": positions}, picture)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 

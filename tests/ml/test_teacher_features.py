@@ -27,7 +27,9 @@ from transformers import (
     ViTModel,
 )
 
+from modelhub.ml import teacher_encoder
 from modelhub.ml.checkpoint_files import CheckpointError
+from modelhub.ml.hub_files import HubModel
 from modelhub.ml.teacher_encoder import Encoder, load_encoder
 from modelhub.ml.teacher_features import MANIFEST_FILE, make_teacher_features
 from modelhub.ml.train_data import DatasetError, count_teacher_features, read_records, read_teacher
@@ -88,7 +90,7 @@ class Counting:
 
 
 def test_training_reads_what_is_written(data: Path, vit: Path) -> None:
-    encoder = load_encoder(str(vit))
+    encoder = load_encoder(vit)
     report = make_teacher_features(data, encoder, batch=2)
     assert (report.images, report.computed, report.stored, report.missing, report.width) == (6, 5, 1, {}, 32)
     records = read_records(data)
@@ -108,10 +110,10 @@ def test_training_reads_what_is_written(data: Path, vit: Path) -> None:
 
 def test_only_what_is_new_is_computed(data: Path, vit: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    first = Counting(load_encoder(str(vit)))
+    first = Counting(load_encoder(vit))
     make_teacher_features(data, first, store=store)
     assert first.seen == 5
-    again = Counting(load_encoder(str(vit)))
+    again = Counting(load_encoder(vit))
     assert make_teacher_features(data, again, store=store).computed == 0
     assert again.seen == 0
     Image.new("RGB", (40, 30), "yellow").save(data / "images" / "green.png")
@@ -119,14 +121,14 @@ def test_only_what_is_new_is_computed(data: Path, vit: Path, tmp_path: Path) -> 
     shutil.copytree(data, larger)
     Image.new("RGB", (40, 30), "purple").save(larger / "images" / "purple.png")
     write_records(larger, [*COLOURS, "purple"])
-    later = Counting(load_encoder(str(vit)))
+    later = Counting(load_encoder(vit))
     report = make_teacher_features(larger, later, store=store)
     assert (later.seen, report.computed, report.stored) == (2, 2, 4)
 
 
 @pytest.mark.parametrize("change", ["weights", "pooling", "preprocessing"])
 def test_another_encoder_shares_nothing(data: Path, vit: Path, tmp_path: Path, change: str) -> None:
-    make_teacher_features(data, load_encoder(str(vit)))
+    make_teacher_features(data, load_encoder(vit))
     before = read_teacher(data / "images" / "red.png", 32)
     other = tmp_path / "other"
     shutil.copytree(vit, other)
@@ -136,7 +138,7 @@ def test_another_encoder_shares_nothing(data: Path, vit: Path, tmp_path: Path, c
     if change == "preprocessing":
         settings = json.loads((other / "preprocessor_config.json").read_text())
         (other / "preprocessor_config.json").write_text(json.dumps(settings | {"image_mean": [0.1, 0.2, 0.3]}))
-    counting = Counting(load_encoder(str(other), pooling="mean" if change == "pooling" else "auto"))
+    counting = Counting(load_encoder(other, pooling="mean" if change == "pooling" else "auto"))
     assert make_teacher_features(data, counting).computed == 5
     after = read_teacher(data / "images" / "red.png", 32)
     assert before is not None and after is not None and not torch.allclose(before, after)
@@ -146,18 +148,18 @@ def test_features_of_others_are_not_overwritten(data: Path, vit: Path) -> None:
     foreign = data / "images" / "blue.png.npy"
     np.save(foreign, np.ones(32, np.float32))
     with pytest.raises(DatasetError, match=r"blue\.png\.npy .*--replace"):
-        make_teacher_features(data, load_encoder(str(vit)))
+        make_teacher_features(data, load_encoder(vit))
     assert np.load(foreign).tolist() == [1.0] * 32
     assert not (data / "images" / "red.png.npy").exists()
-    make_teacher_features(data, load_encoder(str(vit)), replace=True)
+    make_teacher_features(data, load_encoder(vit), replace=True)
     assert np.load(foreign).tolist() != [1.0] * 32
 
 
 def test_an_unreadable_image_is_named_and_gets_no_features(data: Path, vit: Path) -> None:
-    make_teacher_features(data, load_encoder(str(vit)))
+    make_teacher_features(data, load_encoder(vit))
     broken = data / "images" / "green.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    report = make_teacher_features(data, load_encoder(str(vit)))
+    report = make_teacher_features(data, load_encoder(vit))
     assert list(report.missing) == ["images/green.png"]
     assert "green.png" in report.missing["images/green.png"]
     assert read_teacher(broken, 32) is None
@@ -166,16 +168,16 @@ def test_an_unreadable_image_is_named_and_gets_no_features(data: Path, vit: Path
 
 def test_a_broken_file_in_the_store_is_computed_again(data: Path, vit: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    make_teacher_features(data, load_encoder(str(vit)), store=store)
+    make_teacher_features(data, load_encoder(vit), store=store)
     files = sorted(store.rglob("*.npy"))
     assert len(files) == 5
     files[0].write_bytes(files[0].read_bytes()[:-7])
     files[1].write_bytes(b"")
-    assert make_teacher_features(data, load_encoder(str(vit)), store=store).computed == 2
+    assert make_teacher_features(data, load_encoder(vit), store=store).computed == 2
 
 
 def test_not_a_number_stops_and_stores_nothing(data: Path, vit: Path) -> None:
-    encoder = load_encoder(str(vit))
+    encoder = load_encoder(vit)
     next(encoder.model.parameters()).data.fill_(float("nan"))
     with pytest.raises(ValueError, match="not a number"):
         make_teacher_features(data, encoder)
@@ -196,7 +198,7 @@ def test_killed_in_the_middle_it_goes_on(data: Path, vit: Path) -> None:
         os.kill(run.pid, signal.SIGKILL)
     stored = len(list((data / ".teacher_features").rglob("[0-9a-f]*.npy")))
     assert 2 <= stored < 5
-    counting = Counting(load_encoder(str(vit)))
+    counting = Counting(load_encoder(vit))
     make_teacher_features(data, counting)
     assert counting.seen == 5 - stored
     assert count_teacher_features(read_records(data), 32) == {"present": 6, "missing": 0}
@@ -204,15 +206,15 @@ def test_killed_in_the_middle_it_goes_on(data: Path, vit: Path) -> None:
 
 def test_a_pooler_without_weights_is_not_used(tmp_path: Path) -> None:
     folder = save_encoder(tmp_path, ViTForImageClassification(ViTConfig(**SIZES, **PICTURES)))
-    assert load_encoder(str(folder)).pooling == "cls"
+    assert load_encoder(folder).pooling == "cls"
     with pytest.raises(CheckpointError, match=r"lacks pooler\.dense.*possible: cls, mean"):
-        load_encoder(str(folder), pooling="pooler")
+        load_encoder(folder, pooling="pooler")
 
 
 def test_pooling_rules(vit: Path) -> None:
     picture = Image.linear_gradient("L").convert("RGB")
     model = ViTModel.from_pretrained(vit).eval()
-    encoders = {rule: load_encoder(str(vit), pooling=rule) for rule in ("auto", "pooler", "cls", "mean")}
+    encoders = {rule: load_encoder(vit, pooling=rule) for rule in ("auto", "pooler", "cls", "mean")}
     pixels = encoders["cls"].processor(images=[picture], return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         output = model(pixels)
@@ -229,12 +231,12 @@ def test_pooling_rules(vit: Path) -> None:
 def test_a_convolutional_net_and_a_two_tower_model(tmp_path: Path) -> None:
     convolutional = ConvNextModel(ConvNextConfig(hidden_sizes=[8, 8, 16, 24], depths=[1, 1, 1, 1]))
     folder = save_encoder(tmp_path / "convnext", convolutional)
-    assert load_encoder(str(folder)).encode([Image.new("RGB", (50, 50))]).shape == (1, 24)
+    assert load_encoder(folder).encode([Image.new("RGB", (50, 50))]).shape == (1, 24)
     text = CLIPTextConfig(**SIZES, vocab_size=50, bos_token_id=1, eos_token_id=2)
     vision = CLIPVisionConfig(**SIZES, **PICTURES)
     both = CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict()))
     folder = save_encoder(tmp_path / "clip", both)
-    encoder = load_encoder(str(folder))
+    encoder = load_encoder(folder)
     assert encoder.encode([Image.new("RGB", (50, 50))]).shape == (1, 32)
     assert sum(p.numel() for p in encoder.model.parameters()) < sum(p.numel() for p in both.parameters())
 
@@ -242,27 +244,36 @@ def test_a_convolutional_net_and_a_two_tower_model(tmp_path: Path) -> None:
 def test_what_is_refused(vit: Path, tmp_path: Path) -> None:
     text = save_encoder(tmp_path / "bert", BertModel(BertConfig(**SIZES, vocab_size=50)))
     with pytest.raises(CheckpointError, match="does not take images"):
-        load_encoder(str(text))
+        load_encoder(text)
     foreign = tmp_path / "foreign"
     shutil.copytree(vit, foreign)
     config = json.loads((foreign / "config.json").read_text())
     (foreign / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "evil.Evil"}}))
     with pytest.raises(CheckpointError, match="auto_map"):
-        load_encoder(str(foreign))
+        load_encoder(foreign)
     pickled = tmp_path / "pickled"
     shutil.copytree(vit, pickled)
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match="pickles, which are never loaded"):
-        load_encoder(str(pickled))
+        load_encoder(pickled)
     cut = tmp_path / "cut"
     shutil.copytree(vit, cut)
     (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:-5])
     with pytest.raises(CheckpointError, match=r"model\.safetensors"):
-        load_encoder(str(cut))
+        load_encoder(cut)
     with pytest.raises(CheckpointError, match="neither a folder nor a hub id"):
-        load_encoder(str(tmp_path / "nowhere"))
+        load_encoder(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="pooling"):
-        load_encoder(str(vit), pooling="max")
+        load_encoder(vit, pooling="max")
+
+
+def test_an_encoder_on_the_hub_is_recorded_with_its_commit(vit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(teacher_encoder, "fetch", lambda model: asked.append(model) or (vit, "c" * 40))
+    identity = load_encoder(HubModel("clinic/encoder", "v1")).identity
+    assert (identity.name, identity.revision) == ("clinic/encoder", "c" * 40)
+    assert asked == [HubModel("clinic/encoder", "v1")]
+    assert identity.key == load_encoder(vit).identity.key
 
 
 def test_an_encoder_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
@@ -273,7 +284,7 @@ def test_an_encoder_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
     gone = next(key for key in state if "layernorm_before" in key)
     save_file({key: value for key, value in state.items() if key != gone}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"lacks tensors.*layernorm_before"):
-        load_encoder(str(folder))
+        load_encoder(folder)
 
 
 def test_the_command_says_what_it_did(data: Path, vit: Path, capsys: pytest.CaptureFixture[str]) -> None:
