@@ -208,6 +208,7 @@ CELERY_TASK_ROUTES = {
     "modelhub.tasks.*": {"queue": "default"},
 }
 HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
+HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
 RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long
 REAPER_INTERVAL_S = environment.whole_number("REAPER_INTERVAL_S", 15)
 STATISTICS_INTERVAL_S = environment.whole_number("STATISTICS_INTERVAL_S", 5)

@@ -39,6 +39,7 @@ def run(context: RunContext) -> None:
     prepare(context, training, folder)
     watch(context, training, TrainerProcess(folder, command(training, folder), cwd=settings.BASE_DIR))
     register(context, training, folder / "out")
+    trim_cache()
     shutil.rmtree(folder / "data", ignore_errors=True)
     shutil.rmtree(folder / "out", ignore_errors=True)
 
@@ -72,14 +73,28 @@ def prepare(context: RunContext, training: Training, folder: Path) -> None:
 def command(training: Training, folder: Path) -> list[str]:
     base, adapter = base_and_adapter(training.base)
     start = ["--start-adapter", str(model_folder(adapter))] if adapter else []
+    if training.settings["recipe"] == "dual_distillation":
+        start += ["--cache", str(cache_folder())]
     places = {"--base": model_folder(base), "--data": folder / "data", "--out": folder / "out"}
     options = [word for name, path in places.items() for word in (name, str(path))]
     return [sys.executable, "-m", "modelhub.ml", "train", *options, *start, "--settings", str(folder / "settings.json")]
 
 
+def cache_folder() -> Path:
+    """Hidden states of frozen backbones, shared by every training on this machine."""
+    return Path(settings.VAR_DIR) / "hidden"
+
+
+def trim_cache() -> None:
+    """After a training: the cases wanted longest ago make room."""
+    from modelhub.ml.hidden_shard import trim
+
+    trim(cache_folder(), settings.HIDDEN_STATES_GB * 10**9)
+
+
 def watch(context: RunContext, training: Training, trainer: TrainerProcess) -> None:
     """Store the curve as it grows until the trainer ends. Raises ``Cancelled``, ``JobFailed``, ``LeaseLost``."""
-    progress, seen = trainer.folder / "out" / "progress.jsonl", -1
+    progress, seen = trainer.folder / "out" / "progress.jsonl", ""
     try:
         while True:
             status = trainer.poll()
@@ -99,20 +114,29 @@ def watch(context: RunContext, training: Training, trainer: TrainerProcess) -> N
         raise JobFailed(f"The training stopped: {words}.")
 
 
-def follow(context: RunContext, training: Training, progress: Path, seen: int) -> int:
-    """Store the curve if the trainer has taken a step since; the last step stored."""
-    curve = read_curve(progress)
-    if not curve or curve[-1]["step"] == seen:
+def follow(context: RunContext, training: Training, progress: Path, seen: str) -> str:
+    """Store what the trainer has told since ``seen``, the last message stored; the last one now."""
+    events = read_events(progress)
+    curve = [event for event in events if event["kind"] == "step"]
+    said = [event for event in events if event["kind"] in ("step", "reading")]
+    if not said:
         return seen
-    last = curve[-1]
+    last = said[-1]
+    if last["kind"] == "reading":
+        done, total = last["done"], last["total"]
+        message = f"Reading cases {done} of {total}"
+    else:
+        done, total = last["step"], last["steps"]
+        message = f"Step {done} of {total}, loss {last['losses']['total']:.4f}"
+    if message == seen:
+        return seen
     with context.holding():
         Training.objects.filter(pk=training.pk).update(curve=thinned(curve))
-        loss = last["losses"]["total"]
-        context.progress(last["step"], last["steps"], f"Step {last['step']} of {last['steps']}, loss {loss:.4f}")
-    return int(last["step"])
+        context.progress(done, total, message)
+    return message
 
 
-def read_curve(progress: Path) -> list[dict[str, Any]]:
+def read_events(progress: Path) -> list[dict[str, Any]]:
     """The whole lines of the trainer's progress file."""
     lines = progress.read_text().split("\n")[:-1] if progress.exists() else []
     return [json.loads(line) for line in lines if line]
@@ -128,7 +152,7 @@ def thinned(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def register(context: RunContext, training: Training, out: Path) -> None:
     """The adapter as a model version, exactly once: its folder is named by the run, its row made under the lease."""
-    from modelhub.ml.checkpoint_files import hash_weights
+    from modelhub.ml.card import describe_adapter
 
     base, _ = base_and_adapter(training.base)
     location = Path("models") / context.run.public_id.hex
@@ -141,13 +165,14 @@ def register(context: RunContext, training: Training, out: Path) -> None:
         draft.rename(target)
     provenance = json.loads((target / "provenance.json").read_text())
     card = provenance | {"dataset": str(training.dataset), "dataset_content_sha256": training.dataset.content_hash}
+    card |= describe_adapter(target, model_folder(base))
     with context.holding(), transaction.atomic():
         result = ModelVersion.objects.create(
             name=free_name(f"{training.base.name} + {training.dataset}"),
             kind=ModelVersion.Kind.ADAPTER,
             location=str(location),
             base=base,
-            weights_hash=hash_weights(target),
+            weights_hash=card["weights_sha256"],
             card=card,
             synthetic=base.synthetic,
             created_by=context.run.created_by,

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelhub.ml.parity_command import add_parity
 from modelhub.ml.teacher_command import add_teacher_commands
+from modelhub.ml.train_command import add_train
 
 DESCRIPTION = "SkinGPT-R1: write narratives, fine-tune, compare with the reference, build the synthetic demo model."
 
@@ -18,10 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_generate(commands)
     add_train(commands)
     add_teacher_commands(commands)
-    parity = commands.add_parser("parity", help="compare with golden numbers of the public reference")
-    parity.add_argument("folder", type=Path, help="folder of golden files (index.json, case*.json, *.safetensors)")
-    parity.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parity.set_defaults(run=run_parity)
+    add_parity(commands)
     commands.add_parser("make-tiny", add_help=False, help="train the tiny synthetic demo model from scratch")
     return parser
 
@@ -57,45 +56,6 @@ def add_generate(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print one line of JSON per narrative")
     add_model_arguments(parser)
     parser.set_defaults(run=run_generate)
-
-
-def add_train(commands: Any) -> None:
-    parser = commands.add_parser(
-        "train",
-        help="fine-tune an adapter on a DermCoT folder",
-        description="Fine-tune LoRA in the language model and/or the side branch on a folder with train.jsonl and its "
-        "images. Run again with the same --out to resume. Flags win over --settings; what neither names has the "
-        "published value.",
-    )
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder (safetensors)")
-    parser.add_argument("--start-adapter", type=Path, help="adapter folder to go on from")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl and images")
-    parser.add_argument("--out", type=Path, required=True, help="folder for progress, checkpoint and adapter")
-    parser.add_argument("--settings", type=Path, help="JSON file of settings")
-    parser.add_argument("--recipe", choices=("lora", "dual_distillation", "both"))
-    for name, kind in TRAIN_FLAGS.items():
-        parser.add_argument("--" + name.replace("_", "-"), type=kind)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"))
-    parser.add_argument("--device", help="cpu (default), cuda, cuda:1 …")
-    parser.add_argument("--threads", type=int, help="CPU threads for torch (default: its own choice)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.set_defaults(run=run_train)
-
-
-TRAIN_FLAGS: dict[str, type] = {
-    "epochs": int,
-    "lr": float,
-    "rank": int,
-    "alpha": int,
-    "batch": int,
-    "grad_accumulation": int,
-    "warmup": float,
-    "weight_decay": float,
-    "max_grad_norm": float,
-    "seed": int,
-    "max_length": int,
-    "checkpoint_every_steps": int,
-}
 
 
 def run_generate(arguments: argparse.Namespace) -> int:
@@ -169,59 +129,6 @@ def read_requests(arguments: argparse.Namespace) -> list[Any]:
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f'{arguments.requests}, line {number}: needs "id" and "images" ({error!r})') from error
     return requests
-
-
-def run_train(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from modelhub.ml.checkpoint_files import read_json
-    from modelhub.ml.train import train
-    from modelhub.ml.train_settings import TrainSettings
-
-    raw = read_json(arguments.settings) if arguments.settings else {}
-    for name in ("recipe", "precision", "device", *TRAIN_FLAGS):
-        if (value := getattr(arguments, name)) is not None:
-            raw[name] = value
-    with tqdm(unit="step", disable=None) as bar:
-
-        def show(entry: dict[str, Any]) -> None:
-            bar.total = entry["steps"]
-            bar.set_postfix(loss=f"{entry['losses']['total']:.4f}", refresh=False)
-            bar.update(entry["step"] - bar.n)
-
-        result = train(
-            base=arguments.base,
-            data=arguments.data,
-            out=arguments.out,
-            settings=TrainSettings.from_dict(raw),
-            start_adapter=arguments.start_adapter,
-            on_step=show,
-        )
-    if arguments.json:
-        found = {"adapter": str(result.adapter), "steps": result.steps, "losses": result.metrics}
-        print(json.dumps(found | {"trainable_parameters": result.trainable_parameters}))
-    else:
-        print(f"{result.trainable_parameters:,} parameters trained in {result.steps} steps: {result.adapter}")
-    return 0
-
-
-def run_parity(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from modelhub.ml.parity import run_folder
-
-    reports = run_folder(arguments.folder)
-    if arguments.json:
-        print(json.dumps([asdict(report) | {"passed": report.passed} for report in reports], indent=1))
-    else:
-        names = ("loss_sft", "loss_distill", "loss_aux", "loss_skin", "total")
-        print(f"{'case':<28}{'outputs':>10}" + "".join(f"{name:>14}" for name in names) + f"{'gradients':>12}")
-        for report in reports:
-            gradient = "—" if report.gradient is None else f"{report.gradient:.1e}"
-            losses = "".join(f"{report.losses[name]:>14.1e}" for name in names)
-            verdict = "" if report.passed else "  FAILED"
-            print(f"{report.case:<28}{max(report.outputs.values()):>10.1e}{losses}{gradient:>12}{verdict}")
-    return 0 if all(report.passed for report in reports) else 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,28 +2,37 @@
 
 total = answer · CE + distill · [10 · mean(1 − cos)] + balance · aux + skin · CE(skin). A term without any input is
 None: it is not zero, and it is not added. Source: arXiv 2511.15242, revision of September 2026.
+
+Means are over the whole step: each batch of it contributes its sum divided by the step's count, so that how a step is
+cut into batches changes nothing.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 from torch.nn import functional
+
+from modelhub.ml.train_settings import LossWeights
 
 NO_LABEL = -100
 DISTILL_FACTOR = 10.0
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    answer: float = 1.0
-    distill: float = 0.1
-    balance: float = 0.001
-    skin: float = 0.1
+class Counts:
+    """What a step has of each term's input: answer tokens, images, images with teacher features, images with a skin
+    label."""
 
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"loss weight {name} must be 0 or more, it is {value!r}")
+    tokens: int
+    images: int
+    teachers: int
+    labels: int
+
+    @classmethod
+    def total(cls, parts: Iterable["Counts"]) -> "Counts":
+        columns = zip(*((p.tokens, p.images, p.teachers, p.labels) for p in parts), strict=True)
+        return cls(*map(sum, columns))
 
 
 @dataclass
@@ -47,25 +56,36 @@ class LossTerms:
         return total
 
     def numbers(self) -> dict[str, float | None]:
-        terms = {"answer": self.answer, "distill": self.distill, "balance": self.balance, "skin": self.skin}
-        return {name: None if term is None else float(term.detach()) for name, term in terms.items()}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: None if term is None else float(term.detach()) for name, term in values.items()}
 
 
-def answer_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy over answer tokens: logits [tokens, vocabulary], targets [tokens]."""
-    return functional.cross_entropy(logits.float(), targets)
+def sum_terms(parts: Iterable[dict[str, float | None]]) -> dict[str, float | None]:
+    """A step's terms from its batches' shares; None where no batch had the term."""
+    sums: dict[str, float | None] = {}
+    for part in parts:
+        for name, value in part.items():
+            before = sums.get(name)
+            sums[name] = before if value is None else value + (before or 0.0)
+    return sums
 
 
-def distillation_loss(vision_proj: Tensor, teacher: Tensor, present: Tensor) -> Tensor | None:
-    """10 · mean(1 − cos) over the images whose teacher features are present; [images, width] twice, bool [images]."""
+def distillation_loss(vision_proj: Tensor, teacher: Tensor, present: Tensor, count: int) -> Tensor | None:
+    """10 · Σ(1 − cos) / count over the images whose teacher features are present.
+
+    vision_proj and teacher [images, width], present bool [images]; `count`: such images in the whole step.
+    """
     if not bool(present.any()):
         return None
     cosine = functional.cosine_similarity(vision_proj[present], teacher[present], dim=-1)
-    return DISTILL_FACTOR * (1 - cosine).mean()
+    return DISTILL_FACTOR * (1 - cosine).sum() / count
 
 
-def skin_loss(skin_logits: Tensor, labels: Tensor) -> Tensor | None:
-    """Cross-entropy over the images with a label: [images, classes], [images] with −100 for unknown."""
+def skin_loss(skin_logits: Tensor, labels: Tensor, count: int) -> Tensor | None:
+    """Cross-entropy summed over the images with a label, divided by `count`, such images in the whole step.
+
+    skin_logits [images, classes], labels [images] with −100 for unknown.
+    """
     if not bool((labels != NO_LABEL).any()):
         return None
-    return functional.cross_entropy(skin_logits, labels, ignore_index=NO_LABEL)
+    return functional.cross_entropy(skin_logits, labels, ignore_index=NO_LABEL, reduction="sum") / count

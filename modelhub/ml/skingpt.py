@@ -21,7 +21,7 @@ BIAS_MODES: tuple[str, ...] = get_args(BiasMode)
 
 @dataclass
 class SkinGPTOutput:
-    """`logits`: [rows, length, vocabulary], or [scored, vocabulary] where a mask was given; float32."""
+    """`logits`: [rows, length, vocabulary], float32."""
 
     logits: Tensor
     branch: BranchOutput | None
@@ -45,7 +45,8 @@ def map_images_to_rows(input_ids: Tensor, image_grid_thw: Tensor, *, image_token
 
 
 class SkinGPT(nn.Module):
-    """Backbone (a Qwen2_5_VLForConditionalGeneration, plain or wrapped by PEFT) and optional branch.
+    """Backbone (a Qwen2_5_VLForConditionalGeneration, plain or wrapped by PEFT) and optional branch. A comparison model
+    of another architecture has no branch; of what stands here it only generates.
 
     `bias_mode` says where the branch's bias falls: `all_steps` on every position that predicts an answer token,
     `first_token` on the first of them only, `off` nowhere.
@@ -61,30 +62,40 @@ class SkinGPT(nn.Module):
         self.branch = branch
         self.bias_mode: BiasMode = bias_mode
         self._step_bias: Tensor | None = None
-        self.qwen.lm_head.register_forward_pre_hook(self._add_step_bias)
+        if (head := self.qwen.get_output_embeddings()) is not None:  # some comparison models have none
+            head.register_forward_pre_hook(self._add_step_bias)
 
     @property
     def qwen(self) -> Any:
-        """The Qwen model itself; PEFT injects its layers in place, so calling this one runs them too."""
+        """The network itself; PEFT injects its layers in place, so calling this one runs them too."""
         get_base = getattr(self.backbone, "get_base_model", None)
         return get_base() if get_base else self.backbone
 
     @property
     def device(self) -> torch.device:
-        return self.qwen.lm_head.weight.device
+        return next(self.qwen.parameters()).device
 
     def run_branch(self, batch: Mapping[str, Tensor]) -> tuple[BranchOutput | None, Tensor | None]:
         """Branch output per image and bias per row [rows, hidden] (float32, zero for a row without image)."""
         if self.branch is None or batch.get("pixel_values") is None:
             return None, None
-        output = self.branch(batch["pixel_values"], batch["image_grid_thw"])
         rows = map_images_to_rows(
             batch["input_ids"],
             batch["image_grid_thw"],
             image_token_id=self.qwen.config.image_token_id,
             merge_size=self.qwen.config.vision_config.spatial_merge_size,
         )
-        return output, self.branch.row_bias(output.vision_embed, rows, len(batch["input_ids"]))
+        return self.branch_bias(batch["pixel_values"], batch["image_grid_thw"], rows, len(batch["input_ids"]))
+
+    def branch_bias(
+        self, pixel_values: Tensor, image_grid_thw: Tensor, image_rows: Tensor, rows: int
+    ) -> tuple[BranchOutput, Tensor]:
+        """The same without token ids: `image_rows` [images] says whose row each image is. Raises ValueError without a
+        branch."""
+        if self.branch is None:
+            raise ValueError("this model has no side branch")
+        output: BranchOutput = self.branch(pixel_values, image_grid_thw)
+        return output, self.branch.row_bias(output.vision_embed, image_rows, rows)
 
     def hidden_states(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Final hidden states of the backbone, [rows, length, hidden]; the branch has no part in them."""
@@ -99,13 +110,9 @@ class SkinGPT(nn.Module):
         mm_token_type_ids: Tensor,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
-        scored: Tensor | None = None,
     ) -> SkinGPTOutput:
-        """One pass without cache.
-
-        `scored` [rows, length] marks the positions that predict an answer token. With it, logits come for these
-        positions only, in row order; without it, for all, every one of them biased as in `all_steps`.
-        """
+        """One pass without cache, every position biased as in `all_steps`. Training has its own way to the loss, in
+        `answer_head`, that makes no logits of this size."""
         batch = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
@@ -113,23 +120,14 @@ class SkinGPT(nn.Module):
             "pixel_values": pixel_values,
             "image_grid_thw": image_grid_thw,
         }
-        if scored is None and self.bias_mode == "first_token":
-            raise ValueError("bias_mode 'first_token' needs `scored`: without it the first answer position is unknown")
-        branch, bias = self.run_branch({k: v for k, v in batch.items() if v is not None})
-        hidden = self.hidden_states({k: v for k, v in batch.items() if v is not None})
-        biased = self._biased_positions(scored, input_ids)
-        if bias is not None and self.bias_mode != "off":
-            hidden = (hidden.float() + bias[:, None, :] * biased[..., None]).to(hidden.dtype)
-        if scored is not None:
-            hidden = hidden[scored]
-        return SkinGPTOutput(self.qwen.lm_head(hidden).float(), branch)
-
-    def _biased_positions(self, scored: Tensor | None, input_ids: Tensor) -> Tensor:
-        if scored is None:
-            return torch.ones_like(input_ids, dtype=torch.bool)
         if self.bias_mode == "first_token":
-            return scored & (scored.cumsum(dim=1) == 1)
-        return scored
+            raise ValueError("bias_mode 'first_token' needs to know where the answer begins: generate or train")
+        batch = {name: value for name, value in batch.items() if value is not None}
+        branch, bias = self.run_branch(batch)
+        hidden = self.hidden_states(batch)
+        if bias is not None and self.bias_mode != "off":
+            hidden = (hidden.float() + bias[:, None, :]).to(hidden.dtype)
+        return SkinGPTOutput(self.qwen.lm_head(hidden).float(), branch)
 
     @torch.no_grad()
     def generate(self, batch: Mapping[str, Tensor], **settings: Any) -> Tensor:

@@ -60,11 +60,7 @@ def restore_checkpoint(folder: Path, *, trainable: dict[str, nn.Parameter], opti
         for name, parameter in trainable.items():
             parameter.copy_(weights[name])
             keys = [key for key in state if key.rpartition("/")[0] == name]
-            # AdamW keeps its step counter on the CPU
-            optimizer.state[parameter] = {
-                key.rpartition("/")[2]: state[key] if key.endswith("/step") else state[key].to(parameter.device)
-                for key in keys
-            }
+            optimizer.state[parameter] = {key.rpartition("/")[2]: state[key].to(parameter.device) for key in keys}
     restore_random_state(state)
     return int(latest["step"])
 
@@ -83,16 +79,17 @@ def restore_random_state(state: dict[str, Tensor]) -> None:
 
 
 def keep_progress(path: Path, step: int) -> list[dict[str, Any]]:
-    """Cut the progress file back to the checkpoint's step, so that repeated steps stand in it once; the kept lines."""
+    """Cut the progress file back to steps and notices up to the checkpoint's step, so that repeated steps stand in it
+    once; the kept events."""
     kept = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
-            entry = json.loads(line)
+            event = json.loads(line)
         except ValueError:
             break  # the kill fell into this line
-        if entry["step"] <= step:
-            kept.append(entry)
+        if event["kind"] in ("step", "notice") and event.get("step", 0) <= step:
+            kept.append(event)
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+    draft.write_text("".join(json.dumps(event) + "\n" for event in kept))
     draft.replace(path)
     return kept

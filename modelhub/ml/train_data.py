@@ -1,31 +1,21 @@
-"""DermCoT in the reference trainer's schema: read, checked, hashed, encoded, batched."""
+"""DermCoT in the reference trainer's schema, and teacher features beside its images: read, checked, hashed."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from modelhub.ml.checkpoint_files import hash_file
-from modelhub.ml.losses import NO_LABEL
-from modelhub.ml.processor import (
-    IMAGE_MARK,
-    ImageTextProcessor,
-    Message,
-    count_prompt_tokens,
-    encode_answer,
-    encode_prompts,
-)
+from modelhub.ml.processor import IMAGE_MARK, Message
 
 RECORDS_FILE = "train.jsonl"
 ROLES = ("system", "user", "assistant")
 SKIN_LABELS = (0, 1, 2)
-CACHE_BYTES = 1 << 30
 
 
 class DatasetError(ValueError):
@@ -34,7 +24,8 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class TrainRecord:
-    """`context`: the turns before the answer. `skin_label`: 0 light, 1 medium, 2 dark, None unknown."""
+    """`line` in the file, from 1. `context`: the turns before the answer. `skin_label`: 0 light, 1 medium, 2 dark, None
+    unknown."""
 
     line: int
     context: tuple[Message, ...]
@@ -122,87 +113,3 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
     if values.size != width or not np.isfinite(values).all():
         raise DatasetError(f"{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}")
     return torch.from_numpy(np.asarray(values, dtype=np.float32).reshape(-1))
-
-
-class Encoder:
-    """Records to tensors. Encoded records are kept up to a budget of memory, since every epoch asks again."""
-
-    def __init__(
-        self, processor: ImageTextProcessor, end_token_id: int, *, max_length: int, teacher_width: int | None
-    ) -> None:
-        self.processor = processor
-        self.end_token_id = end_token_id
-        self.max_length = max_length
-        self.teacher_width = teacher_width
-        self.kept: dict[int, dict[str, Any]] = {}
-        self.bytes_kept = 0
-
-    def check_lengths(self, records: Sequence[TrainRecord]) -> None:
-        """Raises DatasetError naming a record of more than `max_length` tokens; no image is decoded for it."""
-        for record in records:
-            prompt = count_prompt_tokens(self.processor, record.context, record.images)
-            length = prompt + len(encode_answer(self.processor, record.answer, self.end_token_id))
-            if length > self.max_length:
-                where = f"{RECORDS_FILE}, line {record.line}"
-                raise DatasetError(f"{where}: {length} tokens, max_length is {self.max_length}")
-
-    def encode(self, record: TrainRecord) -> dict[str, Any]:
-        if record.line in self.kept:
-            return self.kept[record.line]
-        example: dict[str, Any] = encode_prompts(self.processor, [(record.context, record.images)])
-        answer = encode_answer(self.processor, record.answer, self.end_token_id)
-        example["answer"] = answer
-        label = NO_LABEL if record.skin_label is None else record.skin_label
-        example["skin_labels"] = torch.full((len(record.images),), label)
-        if self.teacher_width:
-            example["teacher"] = [read_teacher(image, self.teacher_width) for image in record.images]
-        size = sum(v.numel() * v.element_size() for v in example.values() if isinstance(v, Tensor))
-        if self.bytes_kept + size <= CACHE_BYTES:
-            self.kept[record.line] = example
-            self.bytes_kept += size
-        return example
-
-    def collate(self, records: Sequence[TrainRecord]) -> dict[str, Tensor]:
-        """A right-padded batch: the model's inputs, `scored` [rows, length] (positions that predict an answer token),
-        `targets` [scored], `skin_labels` [images], and with a teacher `teacher` [images, width], `teacher_present`."""
-        examples = [self.encode(record) for record in records]
-        rows, kinds, scored = [], [], []
-        for example in examples:
-            prompt, answer = example["input_ids"][0], example["answer"]
-            rows.append(torch.cat([prompt, answer]))
-            kinds.append(
-                torch.cat([example["mm_token_type_ids"][0].long(), torch.zeros(len(answer), dtype=torch.long)])
-            )
-            mark = torch.zeros(len(rows[-1]), dtype=torch.bool)
-            mark[len(prompt) - 1 : -1] = True
-            scored.append(mark)
-        batch = {
-            "input_ids": pad(rows, self.end_token_id),
-            "attention_mask": pad([torch.ones_like(row) for row in rows], 0),
-            "mm_token_type_ids": pad(kinds, 0),
-            "scored": pad(scored, False),
-            "targets": torch.cat([example["answer"] for example in examples]),
-            "skin_labels": torch.cat([example["skin_labels"] for example in examples]),
-        }
-        pictured = [example for example in examples if "pixel_values" in example]
-        if pictured:
-            batch["pixel_values"] = torch.cat([example["pixel_values"] for example in pictured])
-            batch["image_grid_thw"] = torch.cat([example["image_grid_thw"] for example in pictured])
-            if self.teacher_width:
-                features = [feature for example in pictured for feature in example["teacher"]]
-                blank = torch.zeros(self.teacher_width)
-                batch["teacher"] = torch.stack([blank if f is None else f for f in features])
-                batch["teacher_present"] = torch.tensor([f is not None for f in features])
-        return batch
-
-
-def pad(rows: Sequence[Tensor], value: int | bool) -> Tensor:
-    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
-
-
-def epoch_batches(records: Sequence[TrainRecord], batch: int, *, seed: int, epoch: int) -> Iterator[list[TrainRecord]]:
-    """The same order for the same seed and epoch, whatever came before."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(records), generator=generator).tolist()
-    for start in range(0, len(order), batch):
-        yield [records[i] for i in order[start : start + batch]]

@@ -3,9 +3,23 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from modelhub.ml.losses import LossWeights
-
 RECIPES = ("lora", "dual_distillation", "both")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Of the four terms; defaults are the published ones."""
+
+    answer: float = 1.0
+    distill: float = 0.1
+    balance: float = 0.001
+    skin: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"loss weight {name} must be 0 or more, it is {value!r}")
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe is {self.recipe!r}, must be one of {', '.join(RECIPES)}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision is {self.precision!r}, must be float32 or bfloat16")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}, must be one of {', '.join(PRECISIONS)}")
         whole = ("epochs", "rank", "alpha", "batch", "grad_accumulation", "max_length", "checkpoint_every_steps")
         for name in whole:
             value = getattr(self, name)

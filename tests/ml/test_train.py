@@ -3,24 +3,27 @@
 import fcntl
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from modelhub.ml.adapter_files import write_adapter
+from modelhub.ml.branch import FIRST_VERSION
 from modelhub.ml.checkpoint_files import CheckpointError
 from modelhub.ml.generate import GenerationSettings, Request, generate
-from modelhub.ml.loading import LoadSpec, load
-from modelhub.ml.losses import NO_LABEL, distillation_loss, skin_loss
-from modelhub.ml.train import TrainingError, compute_terms, learning_rate, prepare_model, train
-from modelhub.ml.train_data import DatasetError, Encoder, read_records
+from modelhub.ml.hidden_cache import CacheRefused
+from modelhub.ml.loading import LoadedModel, LoadSpec, load
+from modelhub.ml.losses import NO_LABEL, Counts, distillation_loss, skin_loss
+from modelhub.ml.train import TrainingError, make_plan, prepare_model, train
+from modelhub.ml.train_batches import Encoder, collate
+from modelhub.ml.train_data import DatasetError, read_records
+from modelhub.ml.train_loop import TrainLoop, compute_terms, learning_rate
 from modelhub.ml.train_settings import TrainSettings
 from tests.ml.random_checkpoint import make_dataset
 
@@ -32,8 +35,13 @@ def quick(**changes: object) -> TrainSettings:
     return TrainSettings.from_dict(values | changes)
 
 
+def events(out: Path, kind: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
+    return [event for event in lines if event["kind"] == kind]
+
+
 def losses(out: Path, term: str = "answer") -> list[float]:
-    return [json.loads(line)["losses"][term] for line in (out / "progress.jsonl").read_text().splitlines()]
+    return [event["losses"][term] for event in events(out, "step")]
 
 
 @pytest.mark.parametrize("recipe", ["lora", "dual_distillation", "both"])
@@ -97,38 +105,6 @@ def test_only_the_recipe_gets_gradients(base_with_branch: Path, dataset: Path) -
         assert not any("visual" in name for name in lora)
 
 
-@pytest.mark.slow
-def test_killed_training_resumes_to_the_same_weights(base: Path, dataset: Path, tmp_path: Path) -> None:
-    settings = quick(recipe="both", epochs=60, checkpoint_every_steps=3)
-    whole = train(base=base, data=dataset, out=tmp_path / "whole", settings=settings)
-    (tmp_path / "settings.json").write_text(json.dumps(settings.to_dict()))
-    out = tmp_path / "killed"
-    command = [sys.executable, "-m", "modelhub.ml", "train", "--base", base, "--data", dataset, "--out", out]
-    command += ["--settings", tmp_path / "settings.json", "--threads", "1"]
-    process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "progress.jsonl").exists() and (out / "progress.jsonl").read_text().count("\n") >= 20:
-            break
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (out / "adapter").exists()
-    reached = len((out / "progress.jsonl").read_text().splitlines())
-    assert 20 <= reached < whole.steps
-
-    seen: list[int] = []
-    resumed = train(
-        base=base, data=dataset, out=out, settings=settings, on_step=lambda entry: seen.append(entry["step"])
-    )
-
-    assert seen[0] > reached - 2 * settings.checkpoint_every_steps
-    assert losses(out, "total") == losses(tmp_path / "whole", "total")
-    for name in ("adapter_model.safetensors", "skin_branch.safetensors"):
-        assert (resumed.adapter / name).read_bytes() == (whole.adapter / name).read_bytes()
-    assert train(base=base, data=dataset, out=out, settings=settings) == resumed  # finished: nothing is done again
-
-
 def test_going_on_from_an_adapter(base: Path, dataset: Path, tmp_path: Path) -> None:
     first = train(base=base, data=dataset, out=tmp_path / "1", settings=quick(recipe="both"))
     second = train(
@@ -146,7 +122,7 @@ def test_an_adapter_of_another_base_is_refused(
     base: Path, base_with_branch: Path, dataset: Path, tmp_path: Path
 ) -> None:
     result = train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=1))
-    with pytest.raises(CheckpointError, match="was trained on a base with SHA-256"):
+    with pytest.raises(CheckpointError, match="trained on a base with SHA-256"):
         load(LoadSpec(base_with_branch, result.adapter))
 
 
@@ -168,6 +144,48 @@ def test_a_folder_of_another_run_is_refused(base: Path, dataset: Path, tmp_path:
         train(base=base, data=dataset, out=tmp_path, settings=quick(epochs=2))
 
 
+@pytest.mark.parametrize("recipe", ["lora", "dual_distillation"])
+def test_a_backbone_that_gives_no_numbers_is_never_a_candidate(
+    recipe: str, base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_broken(*args: Any, **kwargs: Any) -> LoadedModel:
+        loaded = load(*args, **kwargs)
+        with torch.no_grad():
+            loaded.model.qwen.model.language_model.layers[0].mlp.up_proj.weight[0, 0] = float("nan")
+        return loaded
+
+    monkeypatch.setattr("modelhub.ml.train.load", load_broken)
+    with pytest.raises((TrainingError, CacheRefused), match=r"not a number at step 1|line 1: .* not numbers"):
+        train(base=base, data=dataset, out=tmp_path, settings=quick(recipe=recipe))
+    assert not (tmp_path / "adapter").exists() and not list(tmp_path.glob("hidden/*/*"))
+
+
+def test_a_teacher_that_is_no_number_is_refused_by_name(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "set")
+    features = np.ones(10, dtype=np.float32)
+    features[3] = np.nan
+    np.save(data / "images" / "2.png.npy", features)
+    with pytest.raises(DatasetError, match=r"2\.png\.npy must hold 10 finite numbers"):
+        train(base=base, data=data, out=tmp_path / "out", settings=quick(recipe="dual_distillation"))
+    assert not (tmp_path / "out" / "adapter").exists()
+
+
+def test_weights_that_the_last_step_broke_are_never_a_candidate(base: Path, dataset: Path, tmp_path: Path) -> None:
+    loaded = load(LoadSpec(base), merge_adapter=False)
+    settings = quick(recipe="both", epochs=1)
+    prepare_model(loaded, settings)
+    encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id)
+    loop = TrainLoop(loaded.model, make_plan(loaded.model, read_records(dataset), encoder, settings), tmp_path, None)
+
+    def spoil(*_: Any, **__: Any) -> None:
+        with torch.no_grad():
+            next(iter(loop.trainable.values())).fill_(float("inf"))
+
+    loop.optimizer.register_step_post_hook(spoil)
+    with pytest.raises(TrainingError, match=r"not a number"):
+        loop.to_the_end(lambda _progress: encoder)
+
+
 def test_a_loss_that_is_no_number_stops_at_once(base: Path, dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not a number at step"):
         train(
@@ -178,15 +196,15 @@ def test_a_loss_that_is_no_number_stops_at_once(base: Path, dataset: Path, tmp_p
 
 def test_loss_is_on_the_answer_alone(base: Path, dataset: Path) -> None:
     loaded = load(LoadSpec(base))
-    record = read_records(dataset)[0]
-    encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id, max_length=500, teacher_width=None)
-    batch = encoder.collate([record, read_records(dataset)[1]])
+    records = read_records(dataset)[:2]
+    encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id)
+    batch = collate(records, encoder, None)
     scored = batch["scored"][:, :-1]
     assert torch.equal(batch["input_ids"][:, 1:][scored], batch["targets"])
-    answer = loaded.tokenizer.decode(batch["targets"][: int(scored[0].sum())].tolist())
-    assert answer == record.answer + "<|im_end|>"
+    answer = loaded.tokenizer.decode(batch["targets"][: int(batch["answer_lengths"][0])].tolist())
+    assert answer == records[0].answer + "<|im_end|>"
     with torch.no_grad():
-        ours = compute_terms(loaded.model, batch, with_branch=False).answer
+        ours = compute_terms(loaded.model, batch, Counts(len(batch["targets"]), 2, 0, 2), with_branch=False).answer
         logits = loaded.model.qwen(
             **{
                 k: v
@@ -201,12 +219,101 @@ def test_loss_is_on_the_answer_alone(base: Path, dataset: Path) -> None:
 def test_missing_teacher_features_and_labels_are_left_out() -> None:
     projected, teacher = torch.randn(3, 5), torch.randn(3, 5)
     present = torch.tensor([True, False, True])
-    both = distillation_loss(projected[present], teacher[present], torch.tensor([True, True]))
-    assert torch.equal(distillation_loss(projected, teacher, present), both)  # type: ignore[arg-type]
-    assert distillation_loss(projected, teacher, torch.zeros(3, dtype=torch.bool)) is None
+    both = distillation_loss(projected[present], teacher[present], torch.tensor([True, True]), 2)
+    assert torch.equal(distillation_loss(projected, teacher, present, 2), both)  # type: ignore[arg-type]
+    expected = 10 * (1 - torch.cosine_similarity(projected[present], teacher[present])).mean()
+    torch.testing.assert_close(both, expected)
+    assert distillation_loss(projected, teacher, torch.zeros(3, dtype=torch.bool), 0) is None
     logits, labels = torch.randn(3, 3), torch.tensor([0, NO_LABEL, 2])
-    assert torch.equal(skin_loss(logits, labels), skin_loss(logits[[0, 2]], labels[[0, 2]]))  # type: ignore[arg-type]
-    assert skin_loss(logits, torch.full((3,), NO_LABEL)) is None
+    expected = torch.nn.functional.cross_entropy(logits[[0, 2]], labels[[0, 2]])
+    torch.testing.assert_close(skin_loss(logits, labels, 2), expected)
+    assert skin_loss(logits, torch.full((3,), NO_LABEL), 0) is None
+
+
+@pytest.mark.parametrize("recipe", ["lora", "dual_distillation", "both"])
+def test_how_a_step_is_cut_into_batches_changes_nothing(recipe: str, base: Path, tmp_path: Path) -> None:
+    """Batches of other sizes have other numbers of tokens, labels and teachers, and yet make the same step."""
+    data = make_dataset(tmp_path / "set")
+    for i in (0, 1, 6):
+        np.save(data / "images" / f"{i}.png.npy", np.linspace(-1, i, 10, dtype=np.float32))
+    whole = train(base=base, data=data, out=tmp_path / "1", settings=quick(recipe=recipe, batch=8, grad_accumulation=1))
+    parts = train(base=base, data=data, out=tmp_path / "2", settings=quick(recipe=recipe, batch=1, grad_accumulation=8))
+    assert whole.steps == parts.steps == 3
+    for term in ("answer", "distill", "balance", "skin", "total"):
+        pairs = zip(losses(tmp_path / "1", term), losses(tmp_path / "2", term), strict=True)
+        for one, many in pairs:
+            assert (one is None) == (many is None) == (recipe == "lora" and term in ("distill", "balance", "skin"))
+            assert one is None or many == pytest.approx(one, rel=2e-4)
+
+
+def test_the_first_version_of_the_branch_learns_from_a_teacher_alone(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "set")
+    for i in range(8):
+        np.save(data / "images" / f"{i}.png.npy", np.linspace(-1, i, 10, dtype=np.float32))
+    sizes = FIRST_VERSION | {"embed": 24, "expert_width": 8, "rank": 6, "teacher_width": 10}
+    settings = quick(recipe="dual_distillation", epochs=10, branch_sizes=sizes)
+    result = train(base=base, data=data, out=tmp_path / "out", settings=settings)
+    found = events(tmp_path / "out", "step")
+    assert {e["losses"]["balance"] for e in found} == {e["losses"]["skin"] for e in found} == {None}
+    assert found[-1]["losses"]["distill"] < 0.9 * found[0]["losses"]["distill"]
+    reloaded = load(LoadSpec(base, result.adapter)).model
+    assert reloaded.branch is not None and reloaded.branch.config.experts == reloaded.branch.config.skin_classes == 0
+    assert reloaded.bias_mode == "all_steps"
+
+
+def test_a_saved_branch_and_adapter_are_the_same_bytes_after_a_round_trip(
+    base: Path, dataset: Path, tmp_path: Path
+) -> None:
+    result = train(base=base, data=dataset, out=tmp_path / "out", settings=quick(recipe="both"))
+    write_adapter(tmp_path / "again", load(LoadSpec(base, result.adapter), merge_adapter=False).model, {})
+    files = {path.name for path in result.adapter.iterdir()} - {"provenance.json"}
+    assert files == {path.name for path in (tmp_path / "again").iterdir()} - {"provenance.json"}
+    assert {"adapter_model.safetensors", "skin_branch.safetensors", "skin_branch.json"} <= files
+    for name in files:
+        assert (tmp_path / "again" / name).read_bytes() == (result.adapter / name).read_bytes(), name
+
+
+class SmallCard:
+    """Runs out of memory when more than `room` cases come at once."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def __call__(self, model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(batch["answer_lengths"]) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return compute_terms(model, batch, *args, **kwargs)
+
+
+def test_out_of_memory_halves_the_batch_once_and_the_step_stays_the_same(
+    base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = quick(recipe="both", batch=6, grad_accumulation=1)
+    train(base=base, data=dataset, out=tmp_path / "roomy", settings=settings)
+    monkeypatch.setattr("modelhub.ml.train_loop.compute_terms", SmallCard(room=3))
+    result = train(base=base, data=dataset, out=tmp_path / "tight", settings=settings)
+    assert losses(tmp_path / "tight") == pytest.approx(losses(tmp_path / "roomy"), rel=1e-4)
+    (notice,) = events(tmp_path / "tight", "notice")
+    assert notice["text"].startswith("Out of memory at step 1: 3 cases at once instead of 6")
+    assert notice["text"] in json.loads((result.adapter / "provenance.json").read_text())["notes"]
+
+    monkeypatch.setattr("modelhub.ml.train_loop.compute_terms", SmallCard(room=2))
+    with pytest.raises(TrainingError, match="out of memory at step 1 with 3 cases at once: set batch to 1"):
+        train(base=base, data=dataset, out=tmp_path / "tiny", settings=settings)
+    assert not (tmp_path / "tiny" / "adapter").exists()
+
+
+def test_what_is_trainable_is_told_and_stored(base: Path, dataset: Path, tmp_path: Path) -> None:
+    result = train(base=base, data=dataset, out=tmp_path, settings=quick(recipe="both", epochs=1))
+    (start,) = events(tmp_path, "start")
+    provenance = json.loads((result.adapter / "provenance.json").read_text())
+    assert start["trainable"] == provenance["trainable"]
+    stored = {
+        part: sum(v.numel() for v in load_file(result.adapter / name).values())
+        for part, name in (("lora", "adapter_model.safetensors"), ("branch", "skin_branch.safetensors"))
+    }
+    assert start["trainable"] == stored
+    assert result.trainable_parameters == sum(stored.values())
 
 
 def test_teacher_features_are_used_and_counted(base: Path, tmp_path: Path) -> None:
