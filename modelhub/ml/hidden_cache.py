@@ -95,7 +95,9 @@ class HiddenCache:
 
     def _compute(self, record: TrainRecord, path: Path, key: str) -> Example:
         encoded = self.encoder.encode(record)
-        example: Example = {name: encoded[name] for name in ("answer", "pixel_values", "image_grid_thw") if name in encoded}
+        example: Example = {
+            name: encoded[name] for name in ("answer", "pixel_values", "image_grid_thw") if name in encoded
+        }
         example["hidden"] = self._run_backbone(encoded, record)
         write_shard(path, key, example, frames=self.model.qwen.config.vision_config.temporal_patch_size)
         self.report.computed += 1
