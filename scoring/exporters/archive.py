@@ -17,6 +17,7 @@ from scoring.exporters.items import (
     read_image,
 )
 from scoring.exporters.messages import DEFAULT_PROMPT, check_prompt, json_line, message_record, skin_label
+from scoring.exporters.step_labels import step_label_lines
 from scoring.exporters.zip_stream import ZipStream
 from scoring.models import DatasetItem, DatasetVersion, Rating
 from scoring.pseudonym import pseudonym
@@ -67,8 +68,8 @@ def write_archive(
 
     DermCoT: ``train.jsonl`` in the reference trainer's schema. DermBench: ``dermbench.jsonl`` in
     the published layout. Both: ``records.jsonl`` (provenance, what the content hash covers),
-    ``ratings.jsonl`` (pseudonymous, without comments), ``images.jsonl`` and ``images/`` by each
-    source's right, ``rubric.json``, ``manifest.json``, ``README.md``, ``SHA256SUMS``.
+    ``ratings.jsonl`` and ``step_labels.jsonl`` (pseudonymous, without comments), ``images.jsonl`` and ``images/`` by
+    each source's right, ``rubric.json``, ``manifest.json``, ``README.md``, ``SHA256SUMS``.
     ``extra_files``: ``(name, bytes or pieces)``, written after the data, listed in the manifest.
     Twice exported, the same dataset gives the same bytes. Raises :class:`ExportError` when every
     case is blocked or a stored file is not what was frozen; nothing valid is left in ``fileobj`` then.
@@ -81,6 +82,7 @@ def write_archive(
             raise ExportError(f"Every case of {dataset} is blocked from export by its source.")
         archive.add("records.jsonl", _provenance_lines(dataset))
         archive.add("ratings.jsonl", _rating_lines(dataset, tally))
+        archive.add("step_labels.jsonl", step_label_lines(dataset))
         archive.add("images.jsonl", _image_lines(dataset, tally.report))
         for entry in _images(dataset):
             if entry.embedded:
