@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+
 from scoring.models import Certification, Narrative, NarrativeVersion, Rating, Study
 from scoring.pseudonym import pseudonym
-from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES, overall
+from scoring.rubric import DIMENSION_KEYS, dimensions_in, overall
 from scoring.worddiff import Chunk, word_diff
 
 AUTHORS = {
-    NarrativeVersion.Author.MACHINE: "machine",
-    NarrativeVersion.Author.IMPORT: "import",
+    NarrativeVersion.Author.MACHINE: gettext_lazy("machine"),
+    NarrativeVersion.Author.IMPORT: gettext_lazy("import"),
 }
 
 
@@ -27,8 +30,9 @@ class RatingRow:
     @property
     def comments(self) -> list[dict[str, str]]:
         """What she wrote, about the whole first, then by dimension."""
-        about = [{"about": "On the whole", "text": self.rating.comment}]
-        about += [{"about": DIMENSION_NAMES[c["key"]], "text": c["score"].comment} for c in self.cells if c["score"]]
+        about = [{"about": _("On the whole"), "text": self.rating.comment}]
+        names = {dimension.key: dimension.name for dimension in dimensions_in(get_language())}
+        about += [{"about": names[c["key"]], "text": c["score"].comment} for c in self.cells if c["score"]]
         return [entry for entry in about if entry["text"].strip()]
 
 
@@ -59,7 +63,7 @@ def rating_rows(study: Study, ratings: Iterable[Rating]) -> list[RatingRow]:
 def author_of(version: NarrativeVersion, study: Study) -> str:
     if version.author is not None:
         return pseudonym(study.public_id, version.author.public_id)
-    return AUTHORS[NarrativeVersion.Author(version.author_kind)]
+    return str(AUTHORS[NarrativeVersion.Author(version.author_kind)])
 
 
 def version_views(narrative: Narrative, study: Study) -> list[VersionView]:

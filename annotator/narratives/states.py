@@ -5,17 +5,18 @@ from typing import Any
 from django.db.models import Case as Choice
 from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models import Assignment, Certification, Narrative, NarrativeVersion, Rating, Study
 
 NOT_QUEUED, RATING = "not_queued", "rating"
 STATES = {
-    NOT_QUEUED: ("Not queued", ""),
-    RATING: ("Rating", "info"),
-    Certification.Outcome.CERTIFIED.value: ("Certified", "ok"),
-    Certification.Outcome.ADJUDICATION.value: ("Adjudication", "warn"),
-    Certification.Outcome.REVISION.value: ("Revision", "warn"),
-    Certification.Outcome.REJECTED.value: ("Rejected", "bad"),
+    NOT_QUEUED: (_("Not queued"), ""),
+    RATING: (_("Rating"), "info"),
+    Certification.Outcome.CERTIFIED.value: (_("Certified"), "ok"),
+    Certification.Outcome.ADJUDICATION.value: (_("Adjudication"), "warn"),
+    Certification.Outcome.REVISION.value: (_("Revision"), "warn"),
+    Certification.Outcome.REJECTED.value: (_("Rejected"), "bad"),
 }
 
 

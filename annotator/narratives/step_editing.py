@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from scoring.models import NarrativeVersion
 from scoring.narrative_format import replace_steps
@@ -22,7 +23,9 @@ def edited_steps(version: NarrativeVersion, fields: Mapping[str, str]) -> dict[i
         if not name.startswith(PREFIX) or not number.isdecimal():
             continue
         if int(number) not in now:
-            raise ValidationError(f"There is no step {number} in this narrative. Reload the page.")
+            raise ValidationError(
+                _("There is no step %(number)s in this narrative. Reload the page."), params={"number": number}
+            )
         text = value.replace("\r\n", "\n").strip()
         if text != now[int(number)].replace("\r\n", "\n"):
             changed[int(number)] = text

@@ -11,6 +11,8 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
@@ -21,7 +23,7 @@ from annotator.narratives.selection import studies, study_of
 from annotator.narratives.states import NOT_QUEUED, STATES, count_states, latest_versions, narratives_in
 from annotator.narratives.step_editing import edited_text
 from scoring.models import Case, Narrative, NarrativeVersion
-from scoring.rubric import DIMENSIONS
+from scoring.rubric import dimensions_in
 from scoring.services.narratives import create_narrative, revise_version
 from scoring.services.queue import enqueue_versions
 from scoring.services.revising import REVISION_PRIORITY
@@ -43,7 +45,7 @@ def narrative_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
     newest = {v.narrative_id: v for v in NarrativeVersion.objects.filter(pk__in=[n.latest for n in page])}
     rows = [{"narrative": n, "version": newest.get(n.pk), "state": STATES[n.state]} for n in page]
-    tabs = [{"key": key, "label": label, "count": counts[key]} for key, (label, _) in STATES.items()]
+    tabs = [{"key": key, "label": label, "count": counts[key]} for key, (label, _tone) in STATES.items()]
     context = {
         "study": study,
         "studies": studies(),
@@ -93,7 +95,7 @@ def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "study": study,
         "studies": studies(),
         "versions": version_views(narrative, study),
-        "dimensions": DIMENSIONS,
+        "dimensions": dimensions_in(get_language()),
         "may_edit": user_of(request).is_administrator,
     }
     return render(request, "narratives/detail.html", context)
@@ -118,7 +120,12 @@ def correct(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         except ValidationError as refused:
             error = " ".join(refused.messages)
         else:
-            messages.success(request, f"Version {revised.number} is saved and queued for {study.overlap} ratings.")
+            text = ngettext(
+                "Version %(number)s is saved and queued for %(count)s rating.",
+                "Version %(number)s is saved and queued for %(count)s ratings.",
+                study.overlap,
+            )
+            messages.success(request, text % {"number": revised.number, "count": study.overlap})
             return redirect(narrative_url(narrative, study.public_id))
     steps = version.step_texts()
     for step in steps:
@@ -158,7 +165,12 @@ def write(request: HttpRequest, case: uuid.UUID) -> HttpResponse:
         except ValidationError as refused:
             form.add_error(None, refused)
         else:
-            messages.success(request, f"The narrative is saved and queued for {study.overlap} ratings.")
+            text = ngettext(
+                "The narrative is saved and queued for %(count)s rating.",
+                "The narrative is saved and queued for %(count)s ratings.",
+                study.overlap,
+            )
+            messages.success(request, text % {"count": study.overlap})
             return redirect(narrative_url(version.narrative, study.public_id))
     context = {"case": shown, "study": study, "form": form}
     return render(request, "narratives/write.html", context, status=422 if form.errors else 200)
@@ -186,7 +198,9 @@ def _uuids(values: list[str]) -> list[uuid.UUID]:
 
 def _queued_sentence(count: int, overlap: int) -> str:
     if not count:
-        return "Nothing was added. Tick narratives whose latest version is not queued yet."
-    return (
-        f"{count} narrative{'' if count == 1 else 's'} queued for {overlap} rating{'' if overlap == 1 else 's'} each."
+        return _("Nothing was added. Tick narratives whose latest version is not queued yet.")
+    each = ngettext("%(overlap)s rating", "%(overlap)s ratings", overlap) % {"overlap": overlap}
+    text = ngettext(
+        "%(count)s narrative queued for %(ratings)s each.", "%(count)s narratives queued for %(ratings)s each.", count
     )
+    return text % {"count": count, "ratings": each}
