@@ -131,15 +131,41 @@ Rating.onCase((form, signal) => {
   );
   for (const button of document.querySelectorAll("[data-open]")) button.hidden = false;
 
-  // The editor opens at the step in hand.
+  // The editor and the strip of the case before come as parts of pages; where that fails, the page itself opens.
+  const part = async (url, body) => {
+    const headers = { "HX-Request": "true" };
+    const answer = await fetch(url, { method: body ? "POST" : "GET", headers, body, redirect: "manual" });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.text();
+  };
+  const openEditor = async (link) => {
+    const editor = document.getElementById("editor");
+    editor.innerHTML = await part(link.href);
+    editor.dispatchEvent(new CustomEvent("htmx:afterSwap", { bubbles: true }));
+    const current = document.querySelector("#narrative .is-current");
+    const wanted = current && editor.querySelector(`[name="step-${current.dataset.step}"]`);
+    const field = wanted || editor.querySelector("textarea");
+    if (field) field.focus();
+  };
   document.addEventListener(
-    "htmx:afterSwap",
+    "click",
     (event) => {
-      if (event.target.id !== "editor") return;
-      const current = document.querySelector("#narrative .is-current");
-      const wanted = current && event.target.querySelector(`[name="step-${current.dataset.step}"]`);
-      const field = wanted || event.target.querySelector("textarea");
-      if (field) field.focus();
+      const link = event.target.closest("a[data-revise]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      openEditor(link).catch(() => location.assign(link.href));
+    },
+    { signal },
+  );
+  document.addEventListener(
+    "submit",
+    (event) => {
+      const asked = event.target;
+      if (!asked.matches("[data-reveal]")) return;
+      event.preventDefault();
+      part(asked.action, new URLSearchParams(new FormData(asked)))
+        .then((html) => (document.getElementById("previous").outerHTML = html))
+        .catch(() => asked.submit());
     },
     { signal },
   );
