@@ -78,6 +78,8 @@ def card_context(model: ModelVersion) -> dict[str, Any]:
     """What the page shows of ``model.card`` and of the last load."""
     card, loaded = model.card, last_loaded(model)
     branch = card.get("branch") or {}
+    if (present := loaded.get("branch_present")) is not None:
+        loaded = loaded | {"branch_present": "present" if present else "absent"}
     found = rows(LOADED_LABELS, loaded)
     return {
         "card": card,
@@ -87,9 +89,14 @@ def card_context(model: ModelVersion) -> dict[str, Any]:
         "branch_sizes": rows(SIZE_LABELS, branch.get("sizes") or {}),
         "loaded": found,
         "versions": sorted((loaded.get("versions") or card.get("versions") or {}).items()),
-        "notes": loaded.get("notes") or card.get("notes") or [],
+        "notes": [note for note in loaded.get("notes") or card.get("notes") or [] if not said_above(note, model)],
         "base_matches": model.base is not None and card.get("base_sha256") == model.base.weights_hash,
     }
+
+
+def said_above(note: str, model: ModelVersion) -> bool:
+    """Whether the notice of a branch that is off says it already."""
+    return bool(model.branch_off) and model.branch_off in note
 
 
 @dataclass(frozen=True)
