@@ -5,13 +5,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 
 from annotator.accounts.roles import DERMATOLOGIST, role_required
-from scoring.models import Assignment, Enrolment
+from annotator.accounts.signed_in import user_of
+from scoring.models import Assignment, Enrolment, RatingDraft
 
+OPENED = (Assignment.State.CLAIMED, Assignment.State.SUBMITTED)
 View = Callable[..., HttpResponseBase]
 
 
@@ -22,16 +25,25 @@ def rater_page(view: View) -> View:
 
 def own_assignment(view: View) -> View:
     """Passes the rater's own assignment instead of its public id; anything else is a 404."""
+    return _assignment_door(view, lambda rater: Q(rater=rater, state__in=OPENED))
 
+
+def begun_assignment(view: View) -> View:
+    """The same, and assignments that she had begun before they went to somebody else."""
+    return _assignment_door(view, lambda rater: Q(rater=rater, state__in=OPENED) | Q(begun_by(rater)))
+
+
+def begun_by(rater: int) -> Exists:
+    return Exists(RatingDraft.objects.filter(assignment=OuterRef("pk"), rater=rater))
+
+
+def _assignment_door(view: View, hers: Callable[[int], Q]) -> View:
     @wraps(view)
     def opened(request: HttpRequest, public_id: uuid.UUID, **kwargs: Any) -> HttpResponseBase:
-        hers = Assignment.objects.filter(
-            rater=request.user.pk,
-            state__in=[Assignment.State.CLAIMED, Assignment.State.SUBMITTED],
-            study__enrolments__in=Enrolment.objects.filter(
-                rater=request.user.pk, accepted_at__isnull=False, withdrawn_at__isnull=True
-            ),
-        ).select_related("study", "version__narrative__case")
-        return view(request, get_object_or_404(hers, public_id=public_id), **kwargs)
+        rater = user_of(request).pk
+        takes_part = Enrolment.objects.filter(rater=rater, accepted_at__isnull=False, withdrawn_at__isnull=True)
+        found = Assignment.objects.filter(hers(rater), study__enrolments__in=takes_part)
+        found = found.select_related("study", "version__narrative__case")
+        return view(request, get_object_or_404(found, public_id=public_id), **kwargs)
 
     return rater_page(opened)

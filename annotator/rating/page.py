@@ -8,7 +8,6 @@ from annotator.rating import entry
 from annotator.rating.narrative import case_context, image_urls, narrative_context, reference_of
 from annotator.rating.previous import previous_case
 from scoring.models import Assignment, Mark, NarrativeVersion, Rating, RatingDraft, Skip, Study
-from scoring.rubric import DIMENSION_CHOICES
 from scoring.services.reveals import knows_reference
 from scoring.worddiff import Chunk, word_diff
 
@@ -36,16 +35,16 @@ def assignment_page(
         "corrections": corrections,
         "client_uuid": entry.client_uuid(assignment, rater, corrects),
         "revision": draft.revision if draft else 0,
+        "draft_page": draft.content.get("page", "") if draft else "",
         "active_seconds": (draft.content.get("active_seconds") if draft else None) or 0,
         **case_context(version),
         "images": image_urls(version.narrative.case),
         "reference": reference_of(version.narrative.case) if shows_reference(assignment, rater, corrects) else None,
-        "previous": previous_case(rater, apart_from=assignment),
+        "previous": changes.pop("previous") if "previous" in changes else previous_case(rater, apart_from=assignment),
         "done_today": done_today(rater),
         "skip_reasons": Skip.Reason.choices,
         "error_types": Mark.ErrorType.choices,
         "severities": Mark.Severity.choices,
-        "dimension_choices": DIMENSION_CHOICES,
         **narrative_context(version, fields),
         **changes,
     }

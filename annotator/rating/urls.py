@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotator.rating.views import after, assignment, draft, enrolment, mine, queue, revise, skip
+from annotator.rating.views import after, ahead, assignment, draft, enrolment, mine, queue, revise, skip
 
 app_name = "rating"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("studies/<uuid:study>/consent/", enrolment.consent, name="consent"),
     path("studies/<uuid:study>/withdraw/", enrolment.leave, name="withdraw"),
     path("<uuid:public_id>/", assignment.rate, name="assignment"),
+    path("<uuid:public_id>/ahead/", ahead.ahead, name="ahead"),
     path("<uuid:public_id>/draft/", draft.keep_draft, name="draft"),
     path("<uuid:public_id>/lease/", draft.keep_lease, name="lease"),
     path("<uuid:public_id>/revise/", revise.revise, name="revise"),

@@ -9,15 +9,15 @@ from django.utils import timezone
 
 from scoring.models import Assignment, RatingDraft
 from scoring.services.ratings import submit_rating
-from tests.factories import make_rater, scores
+from tests.factories import claim, make_rater, scores
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def send(page, held):
-    def sender(fields, *, revision=1, page_id="tab", seconds=5, raw=None):
-        body = {"revision": revision, "page": page_id, "fields": fields, "active_seconds": seconds}
+    def sender(fields, *, base=0, count=1, page_id="tab", seconds=5, raw=None, **more):
+        body = {"revision": base, "count": count, "page": page_id, "fields": fields, "active_seconds": seconds} | more
         return page.post(
             reverse("rating:draft", args=[held.public_id]),
             json.dumps(body) if raw is None else raw,
@@ -27,26 +27,61 @@ def send(page, held):
     return sender
 
 
+def kept() -> dict:
+    return RatingDraft.objects.get().content["fields"]
+
+
 def test_a_draft_comes_back_with_the_page(page, held, send) -> None:
     answer = send({"accuracy": "3", "accuracy_comment": "Border?", "safety": "x", "safety_reason": "other"})
-    assert answer.json() == {"revision": 1, "stale": False}
+    assert answer.json() == {"revision": 1, "held": True}
     context = page.get(reverse("rating:assignment", args=[held.public_id])).context
     accuracy, safety = context["rows"][:2]
     assert [level.value for level in accuracy.levels if level.is_chosen] == [3]
     assert accuracy.comment == "Border?"
     assert safety.cannot_judge
-    assert (context["revision"], context["active_seconds"]) == (1, 5)
+    assert (context["revision"], context["draft_page"], context["active_seconds"]) == (1, "tab", 5)
 
 
-def test_an_older_revision_changes_nothing_and_is_told(send) -> None:
-    send({"accuracy": "3"}, revision=4)
-    assert send({"accuracy": "1"}, revision=2, page_id="old tab").json() == {"revision": 4, "stale": True}
-    assert RatingDraft.objects.get().content["fields"] == {"accuracy": "3"}
+def test_another_page_that_knows_the_last_revision_goes_on_from_it(send) -> None:
+    send({"accuracy": "3"})
+    assert send({"accuracy": "4"}, base=1, page_id="second").json()["revision"] == 2
+    assert kept() == {"accuracy": "4"}
 
 
-def test_another_tab_at_the_same_revision_is_told(send) -> None:
-    send({"accuracy": "3"}, revision=2)
-    assert send({"accuracy": "1"}, revision=2, page_id="second tab").json()["stale"] is True
+def test_an_older_page_overwrites_nothing_and_gets_the_newer_content(send) -> None:
+    send({"accuracy": "3"})
+    send({"accuracy": "5"}, base=1, page_id="newer")
+    answer = send({"accuracy": "1"}, base=1, count=2)
+    assert answer.status_code == 409
+    assert answer.json() == {"revision": 2, "page": "newer", "fields": {"accuracy": "5"}}
+    assert kept() == {"accuracy": "5"}
+
+
+def test_a_page_whose_answer_was_lost_may_save_again(send) -> None:
+    send({"accuracy": "3"})
+    assert send({"accuracy": "4"}, base=0, count=2).status_code == 200
+    assert kept() == {"accuracy": "4"}
+
+
+def test_a_save_that_arrives_late_changes_nothing(send) -> None:
+    send({"accuracy": "3"}, count=2)
+    assert send({"accuracy": "1"}, count=1).json() == {"revision": 1, "held": True}
+    assert kept() == {"accuracy": "3"}
+
+
+def test_what_she_had_begun_is_kept_after_her_lease(study, held, send) -> None:
+    send({"accuracy": "3"})
+    Assignment.objects.filter(pk=held.pk).update(lease_expires=timezone.now() - timedelta(minutes=1))
+    claim(study, make_rater(study))
+    Assignment.objects.filter(pk=held.pk).update(state="open", rater=None)
+    assert send({"accuracy": "4"}, base=1, count=2).json() == {"revision": 2, "held": False}
+    assert kept() == {"accuracy": "4"}
+
+
+def test_what_was_left_in_a_browser_changes_no_submitted_rating(held, rater, send) -> None:
+    submit_rating(assignment=held, rater=rater, client_uuid=held.public_id, scores=scores())
+    assert send({"accuracy": "3"}, late=True).status_code == 409
+    assert not RatingDraft.objects.exists()
 
 
 def test_fields_that_the_page_does_not_have_are_dropped(send) -> None:
@@ -60,10 +95,11 @@ def test_fields_that_the_page_does_not_have_are_dropped(send) -> None:
         "not json",
         "[]",
         '{"fields": {}}',
-        '{"revision": 0, "fields": {}}',
-        '{"revision": true, "fields": {}}',
-        '{"revision": 1e99, "fields": {}}',
-        '{"revision": 1, "fields": []}',
+        '{"revision": -1, "count": 1, "fields": {}}',
+        '{"revision": true, "count": 1, "fields": {}}',
+        '{"revision": 1e99, "count": 1, "fields": {}}',
+        '{"revision": 1, "fields": {}}',
+        '{"revision": 1, "count": 1, "fields": []}',
         b"\xff\xfe",
     ],
 )
@@ -88,11 +124,16 @@ def test_the_heartbeat_renews_the_lease(page, held) -> None:
     assert held.lease_expires > timezone.now() + timedelta(minutes=20)
 
 
-def test_a_draft_after_the_submission_is_refused(page, held, rater, send) -> None:
-    submit_rating(assignment=held, rater=rater, client_uuid=held.public_id, scores=scores())
-    assert send({"accuracy": "3"}).status_code == 409
-    assert page.post(reverse("rating:lease", args=[held.public_id])).status_code == 409
+def test_a_withdrawn_narrative_takes_no_draft(page, held, send) -> None:
+    Assignment.objects.filter(pk=held.pk).update(state="closed")
+    assert send({"accuracy": "3"}).status_code == 404
+    assert page.post(reverse("rating:lease", args=[held.public_id])).status_code == 404
     assert not RatingDraft.objects.exists()
+
+
+def test_after_the_submission_there_is_no_lease_to_keep(page, held, rater) -> None:
+    submit_rating(assignment=held, rater=rater, client_uuid=held.public_id, scores=scores())
+    assert page.post(reverse("rating:lease", args=[held.public_id])).status_code == 409
 
 
 def test_nobody_else_can_write_her_draft(client, study, held) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -13,6 +14,7 @@ from annotator.rating import entry
 from annotator.rating.door import own_assignment
 from annotator.rating.marking import mark_inputs
 from annotator.rating.page import assignment_page
+from annotator.rating.views.ahead import answer_in_place, refuse_in_place
 from annotator.rating.views.queue import enter_study, own_enrolment
 from scoring.models import Assignment, Rating, Study
 from scoring.services.queue import renew_lease
@@ -69,24 +71,22 @@ def _submit(request: HttpRequest, assignment: Assignment, corrects: Rating | Non
             rating = submit_rating(assignment=assignment, **entered)
     except ValidationError as refused:
         return _refuse(request, assignment, corrects if changes else None, refused, fields)
-    return after_submission(request, rating)
+    return _after(request, assignment, rating)
 
 
-def after_submission(request: HttpRequest, rating: Rating) -> HttpResponse:
-    """Her own corrected version if it waits for her scores, else the next case; back to her list after a change."""
+def _after(request: HttpRequest, assignment: Assignment, rating: Rating) -> HttpResponse:
+    """The next case, which may be her own corrected version; back to her list after an informed change."""
     if rating.informed and rating.supersedes_id is not None:
         messages.success(request, _("Your changed scores are kept beside the first ones."))
-        return redirect("rating:mine")
-    own = Assignment.objects.filter(
-        study=rating.study_id,
-        rater=rating.rater_id,
-        purpose=Assignment.Purpose.REVISION,
-        state=Assignment.State.CLAIMED,
-        version__parent=rating.version_id,
-    ).first()
-    if own is not None:
-        return redirect("rating:assignment", public_id=own.public_id)
-    return enter_study(request, own_enrolment(request.user, rating.study.public_id))
+        mine = reverse("rating:mine")
+        return JsonResponse({"go": mine}) if _by_script(request) else redirect(mine)
+    if _by_script(request):
+        return answer_in_place(request, rating)
+    return enter_study(request, own_enrolment(request.user, assignment.study.public_id))
+
+
+def _by_script(request: HttpRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"
 
 
 def _refuse(
@@ -105,4 +105,6 @@ def _refuse(
         errors=refused.message_dict if keyed else {},
         problems=[] if keyed else refused.messages,
     )
+    if _by_script(request):
+        return refuse_in_place(request, assignment, context)
     return render(request, "rating/assignment.html", context, status=UNPROCESSABLE)

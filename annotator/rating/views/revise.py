@@ -1,7 +1,5 @@
 """Correcting the text step by step, beside its scores."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +12,7 @@ from annotator.rating.door import own_assignment
 from annotator.rating.narrative import image_urls, narrative_context
 from annotator.rating.views.assignment import UNPROCESSABLE
 from scoring.models import Assignment, RatingDraft
-from scoring.services.ratings import save_draft
+from scoring.services.rating_drafts import drop_fields
 from scoring.services.revising import submit_revision
 
 
@@ -53,7 +51,7 @@ def _save(request: HttpRequest, assignment: Assignment, fields: dict[str, str]) 
     if assignment.state == Assignment.State.SUBMITTED:
         own = revised.assignments.get(purpose=Assignment.Purpose.REVISION, rater=request.user.pk)
         return redirect("rating:assignment", public_id=own.public_id)
-    _forget_corrections(assignment, request.user)
+    drop_fields(assignment=assignment, rater=request.user, prefix="step-")
     messages.success(
         request,
         _(
@@ -63,13 +61,3 @@ def _save(request: HttpRequest, assignment: Assignment, fields: dict[str, str]) 
         % {"number": revised.number},
     )
     return redirect("rating:assignment", public_id=assignment.public_id)
-
-
-def _forget_corrections(assignment: Assignment, rater: Any) -> None:
-    draft = RatingDraft.objects.filter(assignment=assignment, rater=rater).first()
-    if draft is None:
-        return
-    kept = {name: text for name, text in draft.content.get("fields", {}).items() if not name.startswith("step-")}
-    save_draft(
-        assignment=assignment, rater=rater, content=draft.content | {"fields": kept}, revision=draft.revision + 1
-    )

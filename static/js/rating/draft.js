@@ -1,117 +1,122 @@
-// Nothing entered is lost: every field goes to the server as it is typed, and to a journal in this
-// browser until the server has it. Also the heartbeat that keeps the case hers, and her active time.
+// Nothing entered is lost: every field goes into the journal as it changes, to the server within a second, and
+// from the journal when the network, the log-in or the server was away. `Rating.draft` is the present case's.
 Rating.onCase((form, signal) => {
-  const SAVE_AFTER_MS = 500;
-  const RETRY_AFTER_MS = 5_000;
-  const HEARTBEAT_MS = 60_000;
-  const IDLE_AFTER_MS = 60_000;
-  const HEARTBEAT_STOPS_AFTER_MS = 600_000;
-  const PREFIX = "rating:journal:";
-  const UNSAVED = new Set(["csrfmiddlewaretoken", "client_uuid", "active_seconds"]);
-  const WORDS = { saved: "Saved", saving: "Saving…", kept: "Kept here", lost: "Not saved" };
+  const SAVE_AFTER_MS = 300;
+  const LATEST_MS = 700;
+  const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
+  const UNSAVED = new Set(["csrfmiddlewaretoken", "client_uuid", "corrects", "active_seconds"]);
 
-  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
-  const journalKey = PREFIX + form.dataset.assignment;
-  const page = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
+  const { words, server, journal, clock } = Rating;
+  const { assignment, submission, draftUrl, againUrl } = form.dataset;
+  const page = [...crypto.getRandomValues(new Uint8Array(8))].map((n) => n.toString(16).padStart(2, "0")).join("");
   const shown = form.querySelector("[data-saved]");
-  const state = { revision: Number(form.dataset.revision), timer: 0, inFlight: false, dirty: false, over: false };
-  let corrections = {};
-
-  const show = (name, why) => {
-    shown.dataset.state = name;
-    shown.textContent = why ? `${WORDS[name]} · ${why}` : WORDS[name];
-  };
-
-  // Active time: this tab in view, and something done in the last minute.
-  let seconds = Number(form.dataset.activeSeconds) || 0;
-  let lastTouch = Date.now();
-  const touch = () => (lastTouch = Date.now());
-  for (const name of ["pointerdown", "pointermove", "keydown", "wheel", "scroll"]) {
-    document.addEventListener(name, touch, { passive: true, capture: true });
-  }
-  setInterval(() => {
-    if (!document.hidden && Date.now() - lastTouch < IDLE_AFTER_MS) seconds += 1;
-  }, 1000);
+  const told = document.getElementById("told");
+  const corrections = {};
+  const steppedBack = new Set();
+  let revision = Number(form.dataset.revision);
+  let count = 0;
+  let timer = 0;
+  let changedAt = 0;
+  let failures = 0;
+  let submitting = false;
+  let flight = null;
+  let over = false;
 
   const fieldsNow = () => {
     const fields = {};
-    for (const [name, value] of new FormData(form)) if (!UNSAVED.has(name)) fields[name] = value;
+    for (const [name, value] of new FormData(form)) if (value && !UNSAVED.has(name)) fields[name] = value;
     return { ...fields, ...corrections };
   };
+  let onServer = fieldsNow();
+  const unsaved = (fields = fieldsNow()) =>
+    [...new Set([...Object.keys(fields), ...Object.keys(onServer)])].filter(
+      (name) => (fields[name] || "") !== (onServer[name] || ""),
+    );
 
-  const journal = (extra) => {
-    const entry = { revision: state.revision, fields: fieldsNow(), seconds, ...extra };
-    try {
-      localStorage.setItem(journalKey, JSON.stringify(entry));
-    } catch {
-      show("lost", "this browser's storage is full");
+  const show = (state, why = "") => {
+    shown.dataset.state = shown.dataset.savedState = state;
+    shown.textContent = why ? `${words[state]} · ${why}` : words[state];
+    const waiting = unsaved();
+    const isOf = (name, field) => name === field || name.startsWith(`${field}_`) || name.startsWith(`${field}-`);
+    for (const mark of document.querySelectorAll("[data-saved-for]")) {
+      mark.dataset.savedState = waiting.some((name) => isOf(name, mark.dataset.savedFor)) ? state : "saved";
     }
   };
 
-  const stop = (why) => {
-    state.over = true;
+  const keep = () => {
+    const entry = { revision, page, submission, fields: fieldsNow(), seconds: clock.seconds(), submit: submitting };
+    return journal.write(assignment, { ...entry, at: Date.now() });
+  };
+
+  // Another page has this case, or nobody does: this one says so and changes nothing any more.
+  const stop = (why, again = againUrl) => {
+    over = true;
+    clearTimeout(timer);
     show("lost", why);
+    told.querySelector("[data-why]").textContent = why;
+    told.querySelector("[data-again]").href = again;
+    if (!told.open) told.showModal();
   };
 
-  const send = async (leaving = false) => {
-    if (state.over || (state.inFlight && !leaving)) return;
-    state.inFlight = true;
-    state.dirty = false;
-    state.revision += 1;
-    journal();
-    const body = JSON.stringify({ revision: state.revision, page, fields: fieldsNow(), active_seconds: seconds });
-    try {
-      const answer = await fetch(form.dataset.draftUrl, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": token },
-        body,
-        keepalive: leaving,
-        redirect: "manual",
-      });
-      await settle(answer);
-    } catch {
-      show("kept", "no connection");
-      again(RETRY_AFTER_MS);
-    } finally {
-      state.inFlight = false;
-      if (state.dirty) again(SAVE_AFTER_MS);
-    }
+  const later = (delay) => {
+    clearTimeout(timer);
+    if (!over) timer = setTimeout(send, delay);
   };
 
-  const settle = async (answer) => {
-    if (answer.ok) {
-      const { revision, stale } = await answer.json();
-      if (stale) return stop("another tab of this case is newer; reload this one");
-      state.revision = Math.max(state.revision, revision);
-      if (!state.dirty) {
-        localStorage.removeItem(journalKey);
-        show("saved");
-      }
-    } else if (answer.status === 409) {
-      stop((await answer.json()).error);
-    } else if (answer.type === "opaqueredirect" || answer.status === 403) {
-      show("kept", "log in again to save it");
-    } else if (answer.status === 404) {
-      stop("this case is no longer yours");
-    } else if (answer.status === 400) {
-      show("kept", (await answer.json()).error);
-    } else {
-      show("kept", "the server does not answer");
-      again(RETRY_AFTER_MS);
-    }
+  const post = async (keepalive) => {
+    const fields = fieldsNow();
+    count += 1;
+    changedAt = 0;
+    const json = { revision, page, count, fields, active_seconds: clock.seconds() };
+    const { status, data } = await server.ask(draftUrl, { json, keepalive });
+    if (signal.aborted || over) return;
+    if (status === 200) settle(fields, data);
+    else refuse(status, data);
   };
 
-  const again = (delay) => {
-    clearTimeout(state.timer);
-    state.timer = setTimeout(() => send(), delay);
+  const settle = (fields, data) => {
+    failures = 0;
+    revision = data.revision;
+    onServer = fields;
+    if (!data.held) return stop(words.lapsed);
+    if (unsaved().length > 0) return later(SAVE_AFTER_MS);
+    if (!submitting) journal.forget(assignment);
+    show("saved");
+  };
+
+  const refuse = (status, data) => {
+    if (status === 409 && data.fields) return steppedBack.has(data.page) ? adopt(data) : stop(words.newer, location.href);
+    if (status === 409 || status === 404) return stop(data ? data.error : words.gone);
+    if (status === 400) return show("kept", data.error);
+    if (status === 401) return show("kept", words.logIn);
+    show("kept", status === 0 ? words.offline : words.busy);
+    later(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+  };
+
+  // A tab that stepped back had one save under way: take what it saved, keep what was changed here.
+  const adopt = (data) => {
+    const mine = new Set(unsaved());
+    revision = data.revision;
+    onServer = data.fields;
+    fill(Object.fromEntries(Object.entries(data.fields).filter(([name]) => !mine.has(name))));
+    later(0);
+  };
+
+  const send = async (keepalive) => {
+    clearTimeout(timer);
+    if (over || signal.aborted) return;
+    if (flight) return later(SAVE_AFTER_MS);
+    flight = post(keepalive === true);
+    await flight;
+    flight = null;
   };
 
   const changed = () => {
-    if (state.over) return;
-    state.dirty = true;
-    journal();
-    show("saving");
-    again(SAVE_AFTER_MS);
+    if (over || signal.aborted) return;
+    changedAt = changedAt || Date.now();
+    if (keep()) show("saving");
+    else show("saving", words.full);
+    if (!submitting) later(Math.max(0, Math.min(SAVE_AFTER_MS, changedAt + LATEST_MS - Date.now())));
   };
 
   const fill = (fields) => {
@@ -119,82 +124,78 @@ Rating.onCase((form, signal) => {
       if (name.startsWith("step-")) corrections[name] = value;
       const field = form.elements[name];
       if (!field) continue;
-      if (field instanceof RadioNodeList) field.value = value;
-      else {
-        field.value = value;
-        if (value && field.closest("details")) field.closest("details").open = true;
-      }
+      if (field.type === "checkbox") field.checked = Boolean(value);
+      else field.value = value;
+      const folded = field instanceof Element && value && field.closest("details");
+      if (folded) folded.open = true;
     }
-    document.dispatchEvent(new CustomEvent("rating:restored"));
+    document.dispatchEvent(new CustomEvent("rating:restored", { detail: fields }));
   };
 
-  // A journal is left only where the server did not get the last words of an earlier visit.
-  const readJournal = (key) => {
-    try {
-      return JSON.parse(localStorage.getItem(key));
-    } catch {
-      return null;
+  // What another page saved later stands, but no words typed here are dropped for it.
+  const added = (fields) => {
+    const kept = {};
+    for (const name of unsaved(fields)) {
+      const theirs = onServer[name] || "";
+      const isText = form.elements[name] instanceof HTMLTextAreaElement;
+      if (!theirs) kept[name] = fields[name];
+      else if (isText && fields[name] && !theirs.includes(fields[name])) kept[name] = `${theirs}\n${fields[name]}`;
     }
+    return kept;
   };
 
   const restore = () => {
-    for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(PREFIX) || key === journalKey) continue;
-      if (readJournal(key)?.sent) localStorage.removeItem(key);
-    }
-    const kept = readJournal(journalKey);
-    if (!kept || kept.revision < state.revision || document.querySelector(".field-error")) return;
-    fill(kept.fields);
-    seconds = Math.max(seconds, kept.seconds);
+    clock.start(Number(form.dataset.activeSeconds) || 0);
+    const entry = journal.read(assignment);
+    if (!entry || document.querySelector(".field-error")) return;
+    if (entry.submission !== submission) return journal.forget(assignment); // it was submitted
+    const isLatest = entry.revision >= revision || entry.page === form.dataset.draftPage;
+    const emptied = Object.fromEntries(Object.keys(onServer).map((name) => [name, ""]));
+    fill(isLatest ? { ...emptied, ...entry.fields } : added(entry.fields));
+    clock.atLeast(entry.seconds);
     changed();
+    if (entry.submit && isLatest) setTimeout(() => signal.aborted || form.requestSubmit(), 0);
   };
 
-  form.addEventListener("input", changed);
-  form.addEventListener("change", changed);
-  form.addEventListener("rating:sending", () => {
-    clearTimeout(state.timer);
-    form.elements.active_seconds.value = String(Math.round(seconds));
-    journal({ sent: true });
-    state.over = true;
-  });
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted) location.reload();
-  });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden && state.dirty) send(true);
-  });
-  window.addEventListener("online", () => localStorage.getItem(journalKey) && send());
+  form.addEventListener("rating:changed", changed);
+  shown.addEventListener("click", send);
+  document.addEventListener("visibilitychange", () => document.hidden && changedAt && send(true), { signal });
+  window.addEventListener("pagehide", () => changedAt && send(true), { signal });
+  window.addEventListener("online", () => unsaved().length > 0 && send(), { signal });
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload(), { signal });
+  signal.addEventListener("abort", () => clearTimeout(timer));
 
-  // Corrected steps are part of the draft, whether or not the editor is open.
-  document.addEventListener("input", (event) => {
-    const field = event.target;
-    if (!field.closest("[data-revise-form]")) return;
-    field.classList.toggle("is-changed", field.value !== field.defaultValue);
-    corrections[field.name] = field.value;
-    changed();
-  });
-  // Saving a version takes the corrections out of the draft; scores not sent yet come back from the journal.
-  document.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-revise-form]")) return;
-    corrections = {};
-    for (const input of form.querySelectorAll("input[type=hidden][name^='step-']")) input.remove();
-    clearTimeout(state.timer);
-    state.revision += 2;
-    journal();
-    state.over = true;
-  });
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const field of document.querySelectorAll("[data-revise-form] textarea")) {
-      if (field.name in corrections) field.value = corrections[field.name];
-    }
-  });
-
-  setInterval(async () => {
-    if (state.over || Date.now() - lastTouch > HEARTBEAT_STOPS_AFTER_MS) return;
-    const headers = { "X-CSRFToken": token };
-    const answer = await fetch(form.dataset.leaseUrl, { method: "POST", headers, redirect: "manual" }).catch(() => null);
-    if (answer && answer.status === 409) stop((await answer.json()).error);
-  }, HEARTBEAT_MS);
-
+  Rating.draft = {
+    page,
+    steppedBack,
+    corrections,
+    changed,
+    show,
+    stop,
+    isOver: () => over,
+    tell: () => told.showModal(),
+    // Whether the server has everything, after a last try.
+    flush: async () => {
+      await flight;
+      if (unsaved().length > 0) await send();
+      return unsaved().length === 0;
+    },
+    // No save under way and none to come: a submission must not be followed by an older draft.
+    rest: async () => {
+      submitting = true;
+      clearTimeout(timer);
+      keep();
+      await flight;
+      clearTimeout(timer);
+    },
+    resume: () => {
+      submitting = false;
+      changed();
+    },
+    finish: () => {
+      over = true;
+      journal.forget(assignment);
+    },
+  };
   restore();
 });

@@ -143,7 +143,11 @@ Rating.onCase((form, signal) => {
   setFold(sessionStorage.getItem("rating:folded") === "1");
   fold.addEventListener("click", () => setFold(!form.classList.contains("is-folded")));
 
-  document.addEventListener("rating:restored", draw, { signal });
+  const resume = () => {
+    draw();
+    activate(rows.find((row) => !isDone(row)) || active(), false);
+  };
+  document.addEventListener("rating:restored", resume, { signal });
   document.addEventListener(
     "rating:key",
     ({ detail }) => {

@@ -1,0 +1,260 @@
+"""Nothing that a rater enters is lost: log-ins expire, tokens rotate, networks go, tabs double, submissions repeat."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from scoring.models import Rating, RatingDraft
+from tests.browser.desk import PASSWORD, Desk, desk_for
+from tests.factories import make_queue, make_rater, make_study
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+JOURNALS = "Object.entries(localStorage).filter(([key]) => key.startsWith('rating:journal:'))"
+
+
+@pytest.fixture
+def rater():
+    study = make_study()
+    make_queue(study, 3)
+    return make_rater(study)
+
+
+@pytest.fixture
+def desk(rater, live_server) -> Iterator[Desk]:
+    with desk_for(rater, live_server.url) as desk:
+        yield desk
+
+
+def wait_for(page, state: str) -> None:
+    page.wait_for_selector(f"[data-saved][data-saved-state={state}]", timeout=10_000)
+
+
+def drafted(**expected: str) -> bool:
+    fields = RatingDraft.objects.get().content["fields"]
+    return {name: fields.get(name) or None for name in expected} == expected
+
+
+def score(page, keys: str = "345012") -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def log_in_again(page, password: str = PASSWORD) -> None:
+    page.locator("dialog#log-in [name=password]").fill(password)
+    page.locator("dialog#log-in button[type=submit]").click()
+
+
+def forget_sessions() -> None:
+    Session.objects.all().delete()
+
+
+def test_an_expired_log_in_is_renewed_in_the_page_and_what_was_entered_is_sent(desk) -> None:
+    page = desk.open()
+    score(page, "3")
+    wait_for(page, "saved")
+    forget_sessions()
+    score(page, "4")
+    page.locator("dialog#log-in").wait_for()
+    assert drafted(accuracy="3", safety=None)
+    log_in_again(page, "a wrong word")
+    page.get_by_text("correct username and password").wait_for()
+    log_in_again(page)
+    wait_for(page, "saved")
+    assert drafted(accuracy="3", safety="4")
+    assert page.evaluate(JOURNALS) == []
+
+
+def test_a_submission_after_the_log_in_expired_is_sent_once_she_is_back(desk) -> None:
+    page = desk.open()
+    first = page.url
+    score(page)
+    wait_for(page, "saved")
+    forget_sessions()
+    page.keyboard.press("Enter")
+    log_in_again(page)
+    page.wait_for_url(lambda url: url != first)
+    assert list(Rating.objects.get().scores_by_dimension().values()) == [3, 4, 5, 0, 1, 2]
+
+
+def test_a_rotated_token_is_replaced_without_a_word(desk) -> None:
+    page = desk.open()
+    other = page.context.new_page()
+    other.goto(desk.address + reverse("accounts:session"))
+    page.context.clear_cookies(name="csrftoken")
+    other.reload()
+    score(page, "2")
+    wait_for(page, "saved")
+    assert drafted(accuracy="2")
+    assert not page.locator("dialog#log-in").is_visible()
+
+
+def test_somebody_elses_log_in_does_not_get_her_words(desk, rater) -> None:
+    page = desk.open()
+    stranger = Desk(desk.browser, desk.address, make_rater(rater.enrolments.get().study))
+    page.context.add_cookies(stranger.context().cookies())
+    score(page, "2")
+    page.locator("dialog#log-in").wait_for()
+    assert "Somebody else" in page.locator("dialog#log-in [data-problem]").inner_text()
+    assert not RatingDraft.objects.exists()
+    theirs = desk.open(page.context)
+    theirs.wait_for_load_state("networkidle")
+    assert not theirs.locator("input[type=radio]:checked").count()
+    assert not RatingDraft.objects.exists()
+
+
+def test_scores_and_words_entered_offline_are_kept_and_sent(desk) -> None:
+    page = desk.open()
+    page.context.set_offline(True)
+    score(page, "2")
+    page.keyboard.press("c")
+    page.keyboard.type("Which border? 5 mm")
+    wait_for(page, "kept")
+    assert not RatingDraft.objects.exists()
+    page.context.set_offline(False)
+    wait_for(page, "saved")
+    assert drafted(accuracy="2", safety_comment="Which border? 5 mm")
+
+
+def test_a_submission_made_offline_is_sent_later_and_once(desk) -> None:
+    page = desk.open()
+    first = page.url
+    score(page)
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    wait_for(page, "kept")
+    page.context.set_offline(False)
+    page.wait_for_url(lambda url: url != first)
+    assert Rating.objects.count() == 1
+
+
+def test_a_submission_whose_answer_was_lost_is_one_rating(desk) -> None:
+    page = desk.open()
+    first = page.url
+    score(page)
+    wait_for(page, "saved")
+    lost = []
+
+    def lose(route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(first, lose)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url != first)
+    assert lost == [200]
+    assert Rating.objects.count() == 1
+
+
+def test_closing_the_lid_on_an_unsent_submission_sends_it_at_the_next_visit(desk) -> None:
+    page = desk.open()
+    page.route("**/*", lambda route: route.abort())
+    score(page)
+    page.keyboard.press("Enter")
+    wait_for(page, "kept")
+    context = page.context
+    page.close()
+    again = desk.open(context)
+    again.wait_for_selector("#previous")
+    assert list(Rating.objects.get().scores_by_dimension().values()) == [3, 4, 5, 0, 1, 2]
+
+
+def test_the_older_of_two_tabs_is_told_and_the_newer_has_its_words(desk) -> None:
+    older = desk.open()
+    older.route("**/draft/", lambda route: route.abort())
+    score(older, "3")
+    wait_for(older, "kept")
+    newer = desk.open(older.context)
+    older.locator("dialog#told").wait_for()
+    assert "another tab" in older.locator("dialog#told").inner_text()
+    wait_for(newer, "saved")
+    assert drafted(accuracy="3")
+    older.unroute("**/draft/")
+    older.locator("dialog#told button").click()
+    score(older, "1")
+    score(newer, "5")
+    newer.wait_for_timeout(1_000)
+    wait_for(newer, "saved")
+    assert drafted(accuracy="3", safety="5")
+
+
+def test_a_page_on_another_machine_that_is_behind_overwrites_nothing_and_loses_no_words(desk) -> None:
+    here = desk.open()
+    score(here, "3")
+    wait_for(here, "saved")
+    there = desk.open()
+    score(there, "4")
+    wait_for(there, "saved")
+    here.keyboard.press("C")
+    here.keyboard.type("Said here")
+    here.locator("dialog#told").wait_for()
+    assert drafted(accuracy="3", safety="4", comment=None)
+    here.locator("dialog#told [data-again]").click()
+    here.wait_for_load_state()
+    wait_for(here, "saved")
+    assert drafted(accuracy="3", safety="4", comment="Said here")
+    assert here.locator("#safety-4").is_checked()
+
+
+def test_the_journal_holds_her_words_and_none_of_the_text(desk) -> None:
+    page = desk.open()
+    page.route("**/draft/", lambda route: route.abort())
+    page.keyboard.press("e")
+    editor = page.locator("[data-revise-form] textarea").first
+    editor.wait_for()
+    before = editor.input_value()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" Seen at noon.")
+    wait_for(page, "kept")
+    ((_, kept),) = page.evaluate(JOURNALS)
+    assert "Seen at noon." in kept
+    assert not any(word in kept for word in before.split() if len(word) > 4)
+    page.unroute("**/draft/")
+    page.reload()
+    wait_for(page, "saved")
+    assert RatingDraft.objects.get().content["fields"]["step-1"] == before + " Seen at noon."
+
+
+def test_logging_out_sends_what_is_left_and_clears_the_journal(desk) -> None:
+    page = desk.open()
+    page.route("**/draft/", lambda route: route.abort())
+    score(page, "3")
+    wait_for(page, "kept")
+    page.unroute("**/draft/")
+    page.locator(".user-menu summary").click()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/accounts/login/**")
+    assert drafted(accuracy="3")
+    assert page.evaluate(JOURNALS) == []
+
+
+def test_each_field_says_whether_it_is_saved(desk) -> None:
+    page = desk.open()
+    score(page, "3")
+    wait_for(page, "saved")
+    page.route("**/draft/", lambda route: route.abort())
+    score(page, "4")
+    wait_for(page, "kept")
+    states = page.evaluate(
+        "[...document.querySelectorAll('[data-saved-for]')].map(m => [m.dataset.savedFor, m.dataset.savedState])"
+    )
+    assert dict(states)["accuracy"] == "saved"
+    assert dict(states)["safety"] == "kept"
+
+
+def test_active_time_leaves_out_idle_minutes(desk) -> None:
+    context = desk.context()
+    page = context.new_page()
+    page.clock.install()
+    page.goto(desk.address + reverse("rating:next"))
+    page.mouse.move(200, 200)
+    page.clock.run_for(10_000)
+    page.clock.run_for(300_000)
+    page.mouse.move(220, 220)
+    page.clock.run_for(10_000)
+    assert 35 <= page.evaluate("Rating.clock.seconds()") <= 50
