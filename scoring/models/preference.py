@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from scoring.models.case import Case
 from scoring.models.fields import PublicIdModel
@@ -95,8 +96,8 @@ class PreferenceChoice(LockedModel):
     """The choice on one dimension, or overall."""
 
     class Choice(models.TextChoices):
-        LEFT = "left", _("Left")
-        RIGHT = "right", _("Right")
+        LEFT = "left", pgettext_lazy("side", "Left")
+        RIGHT = "right", pgettext_lazy("side", "Right")
         TIE = "tie", _("Tie")
         BOTH_BAD = "both_bad", _("Both bad")
 
