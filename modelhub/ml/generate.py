@@ -42,10 +42,14 @@ def generate(
         else:
             planned.append(plan)
     planned.sort(key=lambda plan: (-plan.visual, -plan.length, plan.request.id))
-    for results in Writing(loaded, settings, preparer, planned, on_token).results():
-        yield from results
-        if tick is not None:
-            tick()
+    writing = Writing(loaded, settings, preparer, planned, on_token)
+    try:
+        for results in writing.results():
+            yield from results
+            if tick is not None:
+                tick()
+    finally:
+        writing.ahead.close()
 
 
 class Writing:
@@ -72,7 +76,7 @@ class Writing:
             batch = None
             try:
                 batch = RunningBatch(
-                    self.loaded, self.settings, self.preparer, min(self.most, self.left), self._next, self.on_token
+                    self.loaded, self.settings, self.preparer, min(self.most, self.left), self, self.on_token
                 )
                 for outputs in batch.work():
                     yield self._count([*outputs])
@@ -90,14 +94,15 @@ class Writing:
         self.left -= len(results)
         return results
 
-    def _next(self) -> Prepared | None:
+    def ready(self, count: int) -> bool:
+        return self.ahead.ready(count - len(self.again)) if count > len(self.again) else True
+
+    def next(self) -> Prepared | None:
         if self.again:
             return self.again.popleft()
-        for coming in self.ahead:
-            if isinstance(coming, Prepared):
-                return coming
+        while isinstance(coming := self.ahead.next(), Failure):
             self.failed.append(coming)
-        return None
+        return coming
 
     def _retreat(self, in_work: list[Row], error: Exception) -> None:
         """Start what was in work again with half as many places; what fails alone has failed."""

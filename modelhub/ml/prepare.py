@@ -1,10 +1,11 @@
 """Requests on their way to the model: their lengths, their token ids, their pictures cut into patches ahead of use."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -72,24 +73,11 @@ class Preparer:
         pictures = tuple(read_here(path, self.rule, None) for path in request.images)
         return Prepared(request, self._expand(request, pictures), pictures)
 
-    def ahead(self, planned: Sequence[Planned], most_waiting: int) -> Iterator[Prepared | Failure]:
-        """In the given order; at most `most_waiting` requests are held, in preparation or ready."""
-        few = sum(len(one.request.images) for one in planned) <= FEW_PICTURES
-        waiting: deque[tuple[Request, list[Future[Patches]]]] = deque()
-        left = iter(planned)
-        try:
-            while True:
-                while len(waiting) < most_waiting and (one := next(left, None)) is not None:
-                    waiting.append((one.request, self._begin(one.request.images, few)))
-                if not waiting:
-                    return
-                yield self._end(*waiting.popleft())
-        finally:
-            for _, futures in waiting:
-                for future in futures:
-                    future.cancel()
+    def ahead(self, planned: Sequence[Planned], most_waiting: int) -> "Ahead":
+        """Prepare these in the given order; at most `most_waiting` are held, in preparation or ready."""
+        return Ahead(self, planned, most_waiting)
 
-    def _begin(self, images: Iterable[Path], few: bool) -> list[Future[Patches]]:
+    def begin(self, images: Iterable[Path], few: bool) -> list[Future[Patches]]:
         if self.workers is not None and not few:
             return [self.workers.submit(path, self.rule) for path in images]
         done = []
@@ -102,7 +90,8 @@ class Preparer:
             done.append(future)
         return done
 
-    def _end(self, request: Request, futures: list[Future[Patches]]) -> Prepared | Failure:
+    def end(self, request: Request, futures: Sequence[Future[Patches]]) -> Prepared | Failure:
+        """Waits for the pictures."""
         try:
             pictures = tuple(future.result() for future in futures)
         except PictureError as error:
@@ -132,3 +121,35 @@ class Preparer:
             batch["pixel_values"] = self.pixels.to_pixel_values(patches.to(device))
             batch["image_grid_thw"] = torch.tensor([grid for _, grid in pictures], device=device)
         return batch
+
+
+class Ahead:
+    """Requests in preparation, handed out in their order."""
+
+    def __init__(self, preparer: Preparer, planned: Sequence[Planned], most_waiting: int) -> None:
+        self.preparer, self.most_waiting = preparer, most_waiting
+        self.few = sum(len(one.request.images) for one in planned) <= FEW_PICTURES
+        self._left = iter(planned)
+        self._waiting: deque[tuple[Request, list[Future[Patches]]]] = deque()
+
+    def ready(self, count: int) -> bool:
+        """Whether the next `count` requests, or all that are left, would be handed out without waiting."""
+        self._fill()
+        return all(future.done() for _, futures in islice(self._waiting, count) for future in futures)
+
+    def next(self) -> Prepared | Failure | None:
+        """None when there is none any more."""
+        self._fill()
+        return self.preparer.end(*self._waiting.popleft()) if self._waiting else None
+
+    def _fill(self) -> None:
+        while len(self._waiting) < self.most_waiting and (one := next(self._left, None)) is not None:
+            self._waiting.append((one.request, self.preparer.begin(one.request.images, self.few)))
+
+    def close(self) -> None:
+        """Drop what is not begun."""
+        for _, futures in self._waiting:
+            for future in futures:
+                future.cancel()
+        self._waiting.clear()
+        self._left = iter(())

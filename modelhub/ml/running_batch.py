@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,8 +15,18 @@ from modelhub.ml.prepare import Prepared, Preparer
 from modelhub.ml.reading import TextReader
 from modelhub.ml.sampling import Sampler
 
-REFILL_SHARE = 4  # prompts are read once a quarter of the places is free: a few at a time cost more
+TOGETHER = 4  # prompts are read for a quarter of the places at a time: one by one they cost more
 OnToken = Callable[[str, list[int]], None]
+
+
+class Source(Protocol):
+    """Where requests come from."""
+
+    def ready(self, count: int) -> bool:
+        """Whether the next `count` requests, or all that are left, can be had without waiting."""
+
+    def next(self) -> Prepared | None:
+        """The next request, None when there is none any more."""
 
 
 @dataclass
@@ -28,7 +39,7 @@ class Row:
 
 
 class RunningBatch:
-    """`rows` in work by place. `coming` gives the next request, None when there is none any more."""
+    """`rows`: the requests in work by place."""
 
     def __init__(
         self,
@@ -36,11 +47,11 @@ class RunningBatch:
         settings: GenerationSettings,
         preparer: Preparer,
         places: int,
-        coming: Callable[[], Prepared | None],
+        source: Source,
         on_token: OnToken | None = None,
     ) -> None:
         self.loaded, self.settings, self.preparer = loaded, settings, preparer
-        self.coming, self.on_token = coming, on_token
+        self.source, self.on_token = source, on_token
         self.rows: list[Row | None] = [None] * places
         self.more = True  # as far as is known
         on_card = loaded.model.device.type == "cuda"
@@ -71,13 +82,17 @@ class RunningBatch:
             self._shrink(left)
 
     def _admit(self) -> None:
-        """Fill the free places once enough are free, and read the new prompts."""
+        """Give free places to requests whose pictures are there, and read their prompts."""
         free = [place for place, row in enumerate(self.rows) if row is None]
-        if not self.more or len(free) < max(1, len(self.rows) // REFILL_SHARE):
+        together = max(1, len(self.rows) // TOGETHER)
+        idle = len(free) == len(self.rows)
+        if not self.more or len(free) < together or not (idle or self.source.ready(together)):
             return
         fresh: dict[int, Prepared] = {}
         for place in free:
-            if (prepared := self.coming()) is None:
+            if len(fresh) >= together and not self.source.ready(1):
+                break
+            if (prepared := self.source.next()) is None:
                 self.more = False
                 break
             self.rows[place], fresh[place] = Row(prepared), prepared

@@ -15,11 +15,11 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from modelhub.ml import patch_worker
-from modelhub.ml.backends.base import Failure, GenerationSettings, Request
+from modelhub.ml.backends.base import GenerationSettings, Request
 from modelhub.ml.loading import LoadedModel, LoadSpec, load
 from modelhub.ml.patch_worker import ORIENTATION, prune, read_patches
 from modelhub.ml.patches import PatchWorkers, PictureError, PixelTable, patch_rule
-from modelhub.ml.prepare import Planned, Preparer
+from modelhub.ml.prepare import Planned, Prepared, Preparer
 from modelhub.ml.processor import image_size, open_image
 from tests.ml.random_checkpoint import make_image
 
@@ -140,10 +140,11 @@ def test_no_more_wait_than_asked(tmp_path: Path, workers: PatchWorkers, loaded: 
     workers.submit = lambda path, rule: (asked.append(path), submit(path, rule))[1]  # type: ignore[method-assign]
     ready = preparer.ahead(planned, 3)
     for taken in range(1, 10):
-        one = next(ready)
-        assert not isinstance(one, Failure) and one.request.id == str(taken - 1)
+        one = ready.next()
+        assert isinstance(one, Prepared) and one.request.id == str(taken - 1)
         assert len(asked) <= taken + 2
-    assert next(ready, None) is None and len(asked) == 9
+    assert ready.next() is None and len(asked) == 9
+    assert ready.ready(5)  # nothing is left to wait for
 
 
 def test_the_worker_needs_no_torch_and_ends_with_its_parent() -> None:
