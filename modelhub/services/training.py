@@ -27,6 +27,8 @@ def request_training(
     """
     if base.kind == ModelVersion.Kind.ENDPOINT:
         raise ValidationError(f"“{base.name}” stands on a server and cannot be trained here. Choose another model.")
+    if base.card.get("comparison"):
+        raise ValidationError(f"“{base.name}” is a comparison model of another architecture. Train SkinGPT-R1's own.")
     complete = training_settings(base, settings)
     check_dataset(dataset)
     run = create_run(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -16,6 +17,7 @@ from modelhub.ml.card import describe_adapter
 from modelhub.ml.tensor_names import IN_PROJ
 from modelhub.models import ModelVersion, TensorHashes
 from modelhub.services.models import register_base
+from modelhub.services.training import request_training
 from tests.factories import make_administrator, make_case
 from tests.ml.adapters import make_adapter
 from tests.ml.random_checkpoint import make_idefics
@@ -123,6 +125,8 @@ def test_another_architecture_is_not_compared(client, admin, tmp_path):
     make_base()
     other = register_base(name="Idefics", path=make_idefics(tmp_path / "idefics"), actor=admin)
     assert client.get(reverse("modelhub:model_detail", args=[other.public_id])).context["held"] is None
+    with pytest.raises(ValidationError, match="comparison model of another architecture"):
+        request_training(base=other, dataset=hub_rows.make_dataset(actor=admin), actor=admin)
     html = page(client, other)
     assert "comparison model" in html and "Idefics3ForConditionalGeneration" in html and "no side branch" in html
 

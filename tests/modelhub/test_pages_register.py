@@ -61,6 +61,14 @@ def test_a_folder_without_weights_is_an_error_in_words(tmp_path):
         call_command("register_model", str(tmp_path), name="Empty")
 
 
+def test_the_command_takes_a_model_of_the_hub(monkeypatch):
+    command = "modelhub.management.commands.register_model.fetch"
+    monkeypatch.setattr(command, lambda model: (checkpoint(0), "c" * 40))
+    call_command("register_model", "lab/model@v1", name="Hub", stdout=StringIO())
+    source = {"hub": "lab/model", "revision": "c" * 40, "asked_for": "v1"}
+    assert ModelVersion.objects.get().card["source"] == source
+
+
 def test_the_page_queues_a_run_and_reads_no_weights(client, admin, root, monkeypatch):
     monkeypatch.setattr("modelhub.ml.weight_reading.read_weights", pytest.fail)
     form = client.get(URL).context["form"]
