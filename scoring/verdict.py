@@ -128,7 +128,7 @@ def decide(
     ]
     if low:
         return Verdict(REVISION, tuple(low), means, len(counted))
-    values = {"minimum": f"{policy.minimum_mean:g}", "count": len(counted)}
+    values: dict[str, str | int] = {"minimum": f"{policy.minimum_mean:g}", "count": len(counted)}
     reason = Reason("every mean is at least {minimum} over {count} ratings", values)
     return Verdict(CERTIFIED, (reason,), means, len(counted))
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import override
 
 from annotator.accounts.models import LANGUAGES_READ, Qualification
 
@@ -30,4 +31,6 @@ class StatementForm(forms.Form):
 
     def statement(self) -> dict[str, Any]:
         """The cleaned values as ``accept_sheet`` takes them, the qualification in words."""
-        return self.cleaned_data | {"qualification": Qualification(self.cleaned_data["qualification"]).label}
+        with override("en"):  # stored words do not depend on who looked at the page
+            words = str(Qualification(self.cleaned_data["qualification"]).label)
+        return self.cleaned_data | {"qualification": words}

@@ -6,6 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.case import Case
 from scoring.models.fields import PublicIdModel
@@ -33,18 +34,18 @@ class Assignment(PublicIdModel):
     """
 
     class Purpose(models.TextChoices):
-        LIVE = "live", "Live"
-        REPEAT = "repeat", "Repeat"
-        GOLD = "gold", "Gold"
-        ADJUDICATION = "adjudication", "Adjudication"
-        REVISION = "revision", "Own revision"  # a rater scores what she corrected; it never counts
+        LIVE = "live", _("Live")
+        REPEAT = "repeat", _("Repeat")
+        GOLD = "gold", _("Gold")
+        ADJUDICATION = "adjudication", _("Adjudication")
+        REVISION = "revision", _("Own revision")  # a rater scores what she corrected; it never counts
 
     class State(models.TextChoices):
-        OPEN = "open", "Open"
-        HELD = "held", "Held"
-        CLAIMED = "claimed", "Claimed"
-        SUBMITTED = "submitted", "Submitted"
-        CLOSED = "closed", "Closed"
+        OPEN = "open", _("Open")
+        HELD = "held", _("Held")
+        CLAIMED = "claimed", _("Claimed")
+        SUBMITTED = "submitted", _("Submitted")
+        CLOSED = "closed", _("Closed")
 
     LEASED = (State.HELD, State.CLAIMED)
     QUEUED = (Purpose.LIVE, Purpose.REPEAT, Purpose.GOLD)
@@ -147,11 +148,11 @@ class Skip(models.Model):
     """A rater passed a version on; she is not offered it again."""
 
     class Reason(models.TextChoices):
-        BAD_IMAGE = "bad_image", "Bad image"
-        NOT_SKIN = "not_skin", "Not skin"
-        IDENTIFYING = "identifying", "Identifying feature"
-        OUTSIDE_EXPERTISE = "outside_expertise", "Outside my expertise"
-        OTHER = "other", "Other"
+        BAD_IMAGE = "bad_image", _("Bad image")
+        NOT_SKIN = "not_skin", _("Not skin")
+        IDENTIFYING = "identifying", _("Identifying feature")
+        OUTSIDE_EXPERTISE = "outside_expertise", _("Outside my expertise")
+        OTHER = "other", _("Other")
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="skips")
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="skips")

@@ -5,6 +5,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.fields import PublicIdModel
 
@@ -13,9 +14,9 @@ class Source(PublicIdModel):
     """Where cases come from and what may be done with them."""
 
     class Redistribute(models.TextChoices):
-        EMBED = "embed", "Embed: images may travel with an export"
-        REFERENCE = "reference", "Reference only: name and checksum, no image"
-        BLOCK = "block", "Block: cases of this source never leave in an export"
+        EMBED = "embed", _("Embed: images may travel with an export")
+        REFERENCE = "reference", _("Reference only: name and checksum, no image")
+        BLOCK = "block", _("Block: cases of this source never leave in an export")
 
     name = models.CharField(max_length=120, unique=True)
     licence = models.CharField(max_length=200)
@@ -30,8 +31,8 @@ class Source(PublicIdModel):
 
 
 class Split(models.TextChoices):
-    TRAINING = "training", "Training"
-    EVALUATION = "evaluation", "Evaluation"
+    TRAINING = "training", _("Training")
+    EVALUATION = "evaluation", _("Evaluation")
 
 
 class CaseGroup(models.Model):
@@ -64,15 +65,15 @@ class Case(PublicIdModel):
     """One presentation of one patient: images, context, reference diagnosis and its basis."""
 
     class Basis(models.TextChoices):
-        HISTOPATHOLOGY = "histopathology", "Histopathology"
-        CONSENSUS = "consensus", "Consensus of clinicians"
-        ONE_CLINICIAN = "one_clinician", "One clinician"
-        DATASET_LABEL = "dataset_label", "Label of the data set"
+        HISTOPATHOLOGY = "histopathology", _("Histopathology")
+        CONSENSUS = "consensus", _("Consensus of clinicians")
+        ONE_CLINICIAN = "one_clinician", _("One clinician")
+        DATASET_LABEL = "dataset_label", _("Label of the data set")
 
     class Sex(models.TextChoices):
-        FEMALE = "female", "Female"
-        MALE = "male", "Male"
-        OTHER = "other", "Other"
+        FEMALE = "female", _("Female")
+        MALE = "male", _("Male")
+        OTHER = "other", _("Other")
 
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="cases")
     source_key = models.CharField(max_length=200, help_text="Its name at the source; never shown to raters.")
@@ -152,10 +153,10 @@ class CaseFlag(models.Model):
     """A rater's warning about a case; an open one of the kinds in ``PULLS`` keeps it from all raters."""
 
     class Kind(models.TextChoices):
-        BAD_IMAGE = "bad_image", "Bad image"
-        NOT_SKIN = "not_skin", "Not skin"
-        IDENTIFYING = "identifying", "Identifying feature"
-        REFERENCE_DISPUTED = "reference_disputed", "Reference diagnosis disputed"
+        BAD_IMAGE = "bad_image", _("Bad image")
+        NOT_SKIN = "not_skin", _("Not skin")
+        IDENTIFYING = "identifying", _("Identifying feature")
+        REFERENCE_DISPUTED = "reference_disputed", _("Reference diagnosis disputed")
 
     PULLS = (Kind.BAD_IMAGE, Kind.NOT_SKIN, Kind.IDENTIFYING)
 

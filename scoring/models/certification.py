@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.fields import PublicIdModel
 from scoring.models.narrative import NarrativeVersion
@@ -19,14 +20,14 @@ class Certification(PublicIdModel):
     """
 
     class Outcome(models.TextChoices):
-        CERTIFIED = "certified", "Certified"
-        ADJUDICATION = "adjudication", "Waits for adjudication"
-        REVISION = "revision", "Needs revision"
-        REJECTED = "rejected", "Rejected"
+        CERTIFIED = "certified", _("Certified")
+        ADJUDICATION = "adjudication", _("Waits for adjudication")
+        REVISION = "revision", _("Needs revision")
+        REJECTED = "rejected", _("Rejected")
 
     class ScoresUsed(models.TextChoices):
-        FIRST = "first", "First scores only"
-        INFORMED = "informed", "Informed scores among them"
+        FIRST = "first", _("First scores only")
+        INFORMED = "informed", _("Informed scores among them")
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="certifications")
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="certifications")

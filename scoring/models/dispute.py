@@ -5,6 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.case import Case
 from scoring.models.fields import PublicIdModel
@@ -24,13 +25,13 @@ class Dispute(PublicIdModel):
     """
 
     class Confidence(models.TextChoices):
-        POSSIBLE = "possible", "Possible"
-        PROBABLE = "probable", "Probable"
-        CERTAIN = "certain", "Certain"
+        POSSIBLE = "possible", _("Possible")
+        PROBABLE = "probable", _("Probable")
+        CERTAIN = "certain", _("Certain")
 
     class Outcome(models.TextChoices):
-        STANDS = "stands", "The reference stands"
-        CORRECTED = "corrected", "The reference was corrected"
+        STANDS = "stands", _("The reference stands")
+        CORRECTED = "corrected", _("The reference was corrected")
 
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="disputes")
     rating = models.ForeignKey(Rating, on_delete=models.PROTECT, related_name="disputes")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.case import CaseImage
 from scoring.models.rating import Rating
@@ -18,20 +19,20 @@ class Mark(models.Model):
     """
 
     class Verdict(models.TextChoices):
-        OK = "ok", "Right"
-        ERROR = "error", "Error"
+        OK = "ok", _("Right")
+        ERROR = "error", _("Error")
 
     class ErrorType(models.TextChoices):
-        HALLUCINATED = "hallucinated_finding", "Hallucinated finding"
-        MISSED = "missed_finding", "Missed finding"
-        WRONG_REASONING = "wrong_reasoning", "Wrong reasoning"
-        UNSAFE_ADVICE = "unsafe_advice", "Unsafe advice"
-        WRONG_TERM = "wrong_term", "Wrong term"
-        OTHER = "other", "Other"
+        HALLUCINATED = "hallucinated_finding", _("Hallucinated finding")
+        MISSED = "missed_finding", _("Missed finding")
+        WRONG_REASONING = "wrong_reasoning", _("Wrong reasoning")
+        UNSAFE_ADVICE = "unsafe_advice", _("Unsafe advice")
+        WRONG_TERM = "wrong_term", _("Wrong term")
+        OTHER = "other", _("Other")
 
     class Severity(models.TextChoices):
-        MINOR = "minor", "Minor"
-        MAJOR = "major", "Major"
+        MINOR = "minor", _("Minor")
+        MAJOR = "major", _("Major")
 
     rating = models.ForeignKey(Rating, on_delete=models.CASCADE, related_name="marks")
     step = models.PositiveSmallIntegerField()

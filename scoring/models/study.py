@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from scoring import protocol
 from scoring.models.fields import PublicIdModel
@@ -48,27 +49,27 @@ class Study(PublicIdModel):
     """A question, its protocol and its raters. Locked and hashed when it starts."""
 
     class State(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        RUNNING = "running", "Running"
-        PAUSED = "paused", "Paused"
-        CLOSED = "closed", "Closed"
+        DRAFT = "draft", _("Draft")
+        RUNNING = "running", _("Running")
+        PAUSED = "paused", _("Paused")
+        CLOSED = "closed", _("Closed")
 
     class Reveal(models.TextChoices):
-        NEVER = "never", "Never"
-        AFTER_SUBMIT = "after_submit", "After submitting"
-        ALWAYS = "always", "Always"
+        NEVER = "never", _("Never")
+        AFTER_SUBMIT = "after_submit", _("After submitting")
+        ALWAYS = "always", _("Always")
 
     class Strategy(models.TextChoices):
-        RANDOM = "random", "Random order"
-        IN_ORDER = "in_order", "In the order they were added"
-        QUOTA = "quota", "What lies furthest below its quota first"
-        MOST_DISAGREED = "most_disagreed", "Most disagreed first"
-        PUSHED = "pushed", "By the priority that was pushed down"
+        RANDOM = "random", _("Random order")
+        IN_ORDER = "in_order", _("In the order they were added")
+        QUOTA = "quota", _("What lies furthest below its quota first")
+        MOST_DISAGREED = "most_disagreed", _("Most disagreed first")
+        PUSHED = "pushed", _("By the priority that was pushed down")
 
     class Stratum(models.TextChoices):
-        SKIN_TONE = "skin_tone", "Skin tone"
-        CONDITION = "condition", "Condition"
-        SOURCE = "source", "Source"
+        SKIN_TONE = "skin_tone", _("Skin tone")
+        CONDITION = "condition", _("Condition")
+        SOURCE = "source", _("Source")
 
     title = models.CharField(max_length=200)
     question = models.TextField(blank=True)

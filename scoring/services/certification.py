@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from scoring.models import Certification, Dispute, NarrativeVersion, Rating, Study
 from scoring.services.audit import record_event
@@ -57,17 +58,17 @@ def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, 
         Certification.Outcome.ADJUDICATION,
         Certification.Outcome.REVISION,
     }:
-        raise ValidationError("This narrative no longer waits for a decision. Reload the page.")
+        raise ValidationError(_("This narrative no longer waits for a decision. Reload the page."))
     if outcome not in {Certification.Outcome.CERTIFIED, Certification.Outcome.REJECTED}:
-        raise ValidationError("Decide to accept or to reject.")
+        raise ValidationError(_("Decide to accept or to reject."))
     if outcome == Certification.Outcome.CERTIFIED and current.outcome != ADJUDICATION:
-        raise ValidationError("Its scores are too low to accept. Revise the text instead.")
+        raise ValidationError(_("Its scores are too low to accept. Revise the text instead."))
     if not reason.strip():
-        raise ValidationError("Give the reason for your decision.")
+        raise ValidationError(_("Give the reason for your decision."))
     if adjudicator.pk in author_ids(current.version):
-        raise ValidationError("You wrote part of this text, so another adjudicator must decide.")
+        raise ValidationError(_("You wrote part of this text, so another adjudicator must decide."))
     if outcome == Certification.Outcome.CERTIFIED and open_disputes(current.version):
-        raise ValidationError("The reference diagnosis of this case is disputed. Settle that first.")
+        raise ValidationError(_("The reference diagnosis of this case is disputed. Settle that first."))
     Certification.objects.filter(pk=current.pk).update(is_current=False)
     decided = Certification.objects.create(
         study=current.study,

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Case, Dispute, NarrativeVersion, Rating, Study
 from scoring.services.audit import record_event
@@ -23,17 +24,19 @@ def dispute_reference(*, rating: Rating, rater: Any, diagnosis: str, confidence:
     """
     case = rating.version.narrative.case
     if rating.rater_id != rater.pk:
-        raise ValidationError("This is somebody else's rating.")
+        raise ValidationError(_("This is somebody else's rating."))
     if not knows_reference(rater=rater, case=case):
-        raise ValidationError("Look at the reference diagnosis before you dispute it.")
+        raise ValidationError(_("Look at the reference diagnosis before you dispute it."))
     own = " ".join(diagnosis.split())
     if not own or len(own) > LONGEST_DIAGNOSIS:
-        raise ValidationError({"diagnosis": f"Give your own diagnosis, in at most {LONGEST_DIAGNOSIS} characters."})
+        raise ValidationError(
+            {"diagnosis": _("Give your own diagnosis, in at most %(limit)s characters.") % {"limit": LONGEST_DIAGNOSIS}}
+        )
     if confidence not in Dispute.Confidence.values:
-        raise ValidationError({"confidence": "Say how sure you are."})
+        raise ValidationError({"confidence": _("Say how sure you are.")})
     Case.objects.select_for_update().get(pk=case.pk)
     if Dispute.objects.open().filter(case=case, rater=rater).exists():
-        raise ValidationError("You have disputed this reference already; an adjudicator looks at it.")
+        raise ValidationError(_("You have disputed this reference already; an adjudicator looks at it."))
     dispute = Dispute.objects.create(
         case=case,
         rating=rating,
@@ -59,15 +62,15 @@ def settle_dispute(*, dispute: Dispute, adjudicator: Any, outcome: str, reason: 
     new = " ".join(diagnosis.split())
     corrected = outcome == Dispute.Outcome.CORRECTED
     if current.outcome:
-        raise ValidationError("This dispute is settled already. Reload the page.")
+        raise ValidationError(_("This dispute is settled already. Reload the page."))
     if outcome not in Dispute.Outcome.values:
-        raise ValidationError("Decide whether the reference stands or is corrected.")
+        raise ValidationError(_("Decide whether the reference stands or is corrected."))
     if current.rater_id == adjudicator.pk:
-        raise ValidationError("You raised this dispute, so another adjudicator must settle it.")
+        raise ValidationError(_("You raised this dispute, so another adjudicator must settle it."))
     if not reason.strip():
-        raise ValidationError({"reason": "Give the reason for your decision."})
+        raise ValidationError({"reason": _("Give the reason for your decision.")})
     if corrected and (not new or len(new) > LONGEST_DIAGNOSIS or new == current.case.diagnosis):
-        raise ValidationError({"diagnosis": "Give the diagnosis that takes the place of the reference."})
+        raise ValidationError({"diagnosis": _("Give the diagnosis that takes the place of the reference.")})
     current.outcome, current.reason = outcome, reason.strip()
     current.settled_by, current.settled_at = adjudicator, timezone.now()
     current.save(update_fields=["outcome", "reason", "settled_by", "settled_at"])

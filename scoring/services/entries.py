@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from scoring.models import CaseImage, Mark, NarrativeVersion
-from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_NAMES, LEVELS
+from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_NAMES, LEVELS, dimensions_in
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,22 @@ class MarkInput:
 def check_scores(scores: Mapping[str, ScoreInput]) -> None:
     """Raises ``ValidationError``, keyed by dimension, unless all six are on the scale or say why not."""
     problems: dict[str, list[str]] = {}
-    for key, name in DIMENSION_NAMES.items():
+    for key, name in ((dimension.key, dimension.name) for dimension in dimensions_in(get_language())):
         entry = scores.get(key)
         if entry is None:
-            problems[key] = [f"Score {name}, or choose “cannot judge”."]
+            problems[key] = [_("Score %(name)s, or choose “cannot judge”.") % {"name": name}]
         elif entry.value is None and entry.cannot_judge not in CANNOT_JUDGE_REASONS:
-            problems[key] = [f"Say why {name} cannot be judged."]
+            problems[key] = [_("Say why %(name)s cannot be judged.") % {"name": name}]
         elif entry.value is not None and entry.cannot_judge:
-            problems[key] = [f"{name} has a score and a “cannot judge”. Keep one of them."]
+            problems[key] = [_("%(name)s has a score and a “cannot judge”. Keep one of them.") % {"name": name}]
         elif entry.value is not None and entry.value not in LEVELS:
-            problems[key] = [f"{name} takes a whole number from {LEVELS[0]} to {LEVELS[-1]}."]
+            problems[key] = [
+                _("%(name)s takes a whole number from %(lowest)s to %(highest)s.")
+                % {"name": name, "lowest": LEVELS[0], "highest": LEVELS[-1]}
+            ]
     unknown = set(scores) - set(DIMENSION_NAMES)
     if unknown:
-        raise ValidationError(f"Unknown dimension: {', '.join(sorted(unknown))}.")
+        raise ValidationError(_("Unknown dimension: %(names)s.") % {"names": ", ".join(sorted(unknown))})
     if problems:
         raise ValidationError(problems)
 
@@ -61,27 +66,27 @@ def check_marks(version: NarrativeVersion, marks: Sequence[MarkInput]) -> None:
     marked: set[int] = set()
     for mark in marks:
         if not 1 <= mark.step <= len(steps):
-            raise ValidationError(f"There is no step {mark.step} in this narrative.")
+            raise ValidationError(_("There is no step %(step)s in this narrative.") % {"step": mark.step})
         if mark.step in marked:
-            raise ValidationError(f"Step {mark.step} is marked twice. Keep one mark.")
+            raise ValidationError(_("Step %(step)s is marked twice. Keep one mark.") % {"step": mark.step})
         marked.add(mark.step)
         step = steps[mark.step - 1]
         problem = _judgement_problem(mark) or _span_problem(mark, step.start, step.end) or _point_problem(mark, version)
         if problem:
-            raise ValidationError(f"Step {mark.step}: {problem}")
+            raise ValidationError(_("Step %(step)s: %(problem)s") % {"step": mark.step, "problem": problem})
 
 
 def _judgement_problem(mark: MarkInput) -> str:
     if mark.verdict not in Mark.Verdict.values:
-        return "mark it as right or as an error."
+        return _("mark it as right or as an error.")
     if (mark.verdict == Mark.Verdict.ERROR) != (mark.error_type in Mark.ErrorType.values):
-        return "an error needs its type."
+        return _("an error needs its type.")
     if mark.verdict == Mark.Verdict.OK and (mark.error_type or mark.severity):
-        return "a step marked as right has no type and no severity."
+        return _("a step marked as right has no type and no severity.")
     if mark.severity and mark.severity not in Mark.Severity.values:
-        return "an error is minor or major."
+        return _("an error is minor or major.")
     if mark.dimension and mark.dimension not in DIMENSION_NAMES:
-        return "choose one of the six dimensions, or none."
+        return _("choose one of the six dimensions, or none.")
     return ""
 
 
@@ -89,7 +94,7 @@ def _span_problem(mark: MarkInput, start: int, end: int) -> str:
     if mark.span_start is None and mark.span_end is None:
         return ""
     if mark.span_start is None or mark.span_end is None or not start <= mark.span_start < mark.span_end <= end:
-        return "the marked words lie outside the step. Mark them again."
+        return _("the marked words lie outside the step. Mark them again.")
     return ""
 
 
@@ -97,9 +102,9 @@ def _point_problem(mark: MarkInput, version: NarrativeVersion) -> str:
     if mark.image is None and mark.point_x is None and mark.point_y is None:
         return ""
     if mark.image is None or mark.point_x is None or mark.point_y is None:
-        return "a point needs its image and both coordinates."
+        return _("a point needs its image and both coordinates.")
     if mark.image.case_id != version.narrative.case_id:
-        return "the point lies on an image of another case."
+        return _("the point lies on an image of another case.")
     if not (0 <= mark.point_x <= 1 and 0 <= mark.point_y <= 1):
-        return "the point lies outside the image. Set it again."
+        return _("the point lies outside the image. Set it again.")
     return ""

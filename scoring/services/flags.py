@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Case, CaseFlag, Skip, Study
 from scoring.services.audit import record_event
@@ -39,12 +40,12 @@ def resolve_flag(*, flag: CaseFlag, actor: Any, resolution: str) -> CaseFlag:
     Raises ``ValidationError`` without words, or when the flag is closed already.
     """
     if not resolution.strip():
-        raise ValidationError("Say what was done about the flag.")
+        raise ValidationError(_("Say what was done about the flag."))
     closed = CaseFlag.objects.filter(pk=flag.pk, resolved_at__isnull=True).update(
         resolved_at=timezone.now(), resolved_by=actor, resolution=resolution.strip()
     )
     if not closed:
-        raise ValidationError("This flag is closed already.")
+        raise ValidationError(_("This flag is closed already."))
     flag.refresh_from_db()
     record_event(
         actor=actor,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from scoring.models import Case, Narrative, NarrativeVersion
 from scoring.models.narrative import edit_distance
@@ -37,7 +38,7 @@ def create_narrative(
     _check_text(text)
     unknown = set(context_given or ()) - set(NarrativeVersion.CONTEXT_FIELDS)
     if unknown:
-        raise ValidationError(f"A case has no {', '.join(sorted(unknown))} to give as context.")
+        raise ValidationError(_("A case has no %(names)s to give as context.") % {"names": ", ".join(sorted(unknown))})
     narrative = Narrative.objects.create(case=case, language=language)
     return _add_version(
         narrative,
@@ -59,11 +60,11 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
     """
     _check_text(text)
     if text == version.text:
-        raise ValidationError("Nothing was changed. Edit a step before saving a new version.")
+        raise ValidationError(_("Nothing was changed. Edit a step before saving a new version."))
     narrative = Narrative.objects.select_for_update().get(pk=version.narrative_id)
     last = narrative.versions.order_by("-number").first()
     if last is not None and last.text == text:
-        raise ValidationError(f"Version {last.number} already has this text.")
+        raise ValidationError(_("Version %(number)s already has this text.") % {"number": last.number})
     revised = _add_version(
         narrative,
         number=last.number + 1 if last else 1,
@@ -86,11 +87,11 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
 
 def _check_text(text: str) -> None:
     if not text.strip():
-        raise ValidationError("The narrative is empty. Write at least the diagnosis.")
+        raise ValidationError(_("The narrative is empty. Write at least the diagnosis."))
     if "\x00" in text:
-        raise ValidationError("The narrative holds a NUL character. Remove it.")
+        raise ValidationError(_("The narrative holds a NUL character. Remove it."))
     if len(text) > LONGEST_TEXT:
-        raise ValidationError(f"The narrative is longer than {LONGEST_TEXT:,} characters.")
+        raise ValidationError(_("The narrative is longer than %(limit)s characters.") % {"limit": f"{LONGEST_TEXT:,}"})
 
 
 def _add_version(narrative: Narrative, *, text: str, truncated: bool = False, **fields: Any) -> NarrativeVersion:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, CalibrationExample, Enrolment, NarrativeVersion, RatingDraft, Skip, Study
 from scoring.services.audit import record_event
@@ -40,7 +41,10 @@ def enqueue_versions(*, study: Study, versions: Iterable[NarrativeVersion], acto
     not started or is closed, and for calibration examples: raters have seen their scores.
     """
     if study.state not in TAKES_NARRATIVES:
-        raise ValidationError(f"The study is {study.get_state_display().lower()}. Start it before adding narratives.")
+        raise ValidationError(
+            _("The study is %(state)s. Start it before adding narratives.")
+            % {"state": study.get_state_display().lower()}
+        )
     asked = [version.pk for version in versions]
     queued = Assignment.objects.filter(study=study, purpose=Assignment.Purpose.LIVE).values("version")
     waiting = NarrativeVersion.objects.filter(pk__in=asked).exclude(pk__in=queued)
@@ -49,7 +53,9 @@ def enqueue_versions(*, study: Study, versions: Iterable[NarrativeVersion], acto
         return 0
     examples = CalibrationExample.objects.filter(rubric=study.rubric_id, version__in=fresh, retired_at__isnull=True)
     if number := examples.count():
-        raise ValidationError(f"{number} of these narratives are calibration examples. Retire them there first.")
+        raise ValidationError(
+            _("%(number)s of these narratives are calibration examples. Retire them there first.") % {"number": number}
+        )
     slots = _new_slots(study, fresh, priority)
     if study.crossed:
         mark_entries(slots)
@@ -118,16 +124,18 @@ def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Ass
     enrolment.languages = [version.narrative.language]
     claimed = _attempted(study, enrolment, Assignment.State.CLAIMED, version=version.pk)
     if claimed is None:
-        raise ValidationError("No slot of this narrative is free for this rater.")
+        raise ValidationError(_("No slot of this narrative is free for this rater."))
     return claimed
 
 
 def _permitted(study: Study, rater: Any) -> Enrolment:
     if not study.is_open:
-        raise ValidationError(f"The study “{study}” is {study.get_state_display().lower()}.")
+        raise ValidationError(
+            _("The study “%(study)s” is %(state)s.") % {"study": study, "state": study.get_state_display().lower()}
+        )
     enrolment = Enrolment.objects.filter(study=study, rater=rater).first()
     if enrolment is None or not enrolment.may_rate:
-        raise ValidationError("Read and accept the study's information sheet first.")
+        raise ValidationError(_("Read and accept the study's information sheet first."))
     if study.gate_kappa is not None and enrolment.calibrated_at is None:
         raise NotCalibrated("Learn to rate first: score the calibration examples.")
     return enrolment
@@ -135,12 +143,12 @@ def _permitted(study: Study, rater: Any) -> Enrolment:
 
 def _attempted(study: Study, enrolment: Enrolment, state: str, version: int | None = None) -> Assignment | None:
     """A lost race is a broken constraint, and is run again: two pages of hers, or a text that she took elsewhere."""
-    for _ in range(CLAIM_TRIES):
+    for _attempt in range(CLAIM_TRIES):
         try:
             return _take(study, enrolment, state, version)
         except IntegrityError:
             continue
-    raise ValidationError("The queue is very busy. Try again in a moment.")
+    raise ValidationError(_("The queue is very busy. Try again in a moment."))
 
 
 @transaction.atomic
@@ -201,14 +209,14 @@ def skip_assignment(*, assignment: Assignment, rater: Any, reason: str, note: st
     without a note, or a slot that she does not hold.
     """
     if reason not in Skip.Reason.values:
-        raise ValidationError("Choose a reason for skipping.")
+        raise ValidationError(_("Choose a reason for skipping."))
     if reason == Skip.Reason.OTHER and not note.strip():
-        raise ValidationError("Say in a few words why you skip this narrative.")
+        raise ValidationError(_("Say in a few words why you skip this narrative."))
     taken = Assignment.objects.select_for_update().filter(state=Assignment.State.CLAIMED, rater=rater)
     slot = taken.filter(pk=assignment.pk).first()
     if slot is None:
-        raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
-    skip, _ = Skip.objects.get_or_create(
+        raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
+    skip, _created = Skip.objects.get_or_create(
         version=slot.version, rater=rater, defaults={"study": slot.study, "reason": reason, "note": note.strip()}
     )
     release_slots([slot], study=slot.study)
@@ -224,7 +232,7 @@ def skip_assignment(*, assignment: Assignment, rater: Any, reason: str, note: st
 def acknowledge_skip(*, skip: Skip, actor: Any) -> Skip:
     """An administrator has dealt with a skip for another reason. Raises ``ValidationError`` when one has already."""
     if not Skip.objects.filter(pk=skip.pk, seen_at=None).update(seen_at=timezone.now(), seen_by=actor):
-        raise ValidationError("This skip has been dealt with already.")
+        raise ValidationError(_("This skip has been dealt with already."))
     skip.refresh_from_db()
     record_event(actor=actor, action="skip.dealt_with", subject=skip.version, detail={"reason": skip.reason})
     return skip

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Rating, RatingDraft
 from scoring.services.ratings import change_refusal
@@ -44,9 +45,9 @@ def save_draft(*, assignment: Assignment, rater: Any, content: dict[str, Any], b
 
 def _check_open_to(slot: Assignment, rater: Any, draft: RatingDraft | None) -> None:
     if slot.state == Assignment.State.CLOSED:
-        raise ValidationError("This narrative was withdrawn from the study.")
+        raise ValidationError(_("This narrative was withdrawn from the study."))
     if slot.rater_id != rater.pk and draft is None:
-        raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
+        raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
     if slot.rater_id == rater.pk and slot.state == Assignment.State.SUBMITTED:
         refused = change_refusal(Rating.objects.current().get(assignment=slot))
         if refused:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Mark, Rating, RatingDraft, Score, Study
 from scoring.services.audit import record_event
@@ -84,7 +85,7 @@ def submit_rating(
             repeated = _sent_before(client_uuid, assignment, rater)  # the first click was being stored meanwhile
             if repeated is not None:
                 return repeated
-            raise ValidationError("You have already submitted this narrative.")
+            raise ValidationError(_("You have already submitted this narrative."))
         now, case = timezone.now(), locked.version.narrative.case
         always = locked.study.reveal == Study.Reveal.ALWAYS
         informed = not always and knows_reference(rater=rater, case=case)
@@ -147,9 +148,9 @@ def correct_rating(
 def change_refusal(rating: Rating) -> str:
     """Why this rating cannot be changed any more, in words; empty where it can."""
     if not rating.is_current:
-        return "You have changed this rating since. Reload the page."
+        return _("You have changed this rating since. Reload the page.")
     if rating.assignment.state == Assignment.State.CLOSED:
-        return "This narrative was withdrawn from the study."
+        return _("This narrative was withdrawn from the study.")
     if not rating.informed and not rating.is_sealed:
         return ""
     decided = Certification.objects.filter(
@@ -157,13 +158,15 @@ def change_refusal(rating: Rating) -> str:
     ).first()
     if decided is None:
         return ""
-    return f"This narrative has been decided ({decided.get_outcome_display().lower()}), so your scores of it stand."
+    return _("This narrative has been decided (%(outcome)s), so your scores of it stand.") % {
+        "outcome": decided.get_outcome_display().lower()
+    }
 
 
 def _sent_before(client_uuid: uuid.UUID, assignment: Assignment, rater: Any) -> Rating | None:
     repeated = Rating.objects.filter(client_uuid=client_uuid).first()
     if repeated is not None and (repeated.rater_id != rater.pk or repeated.assignment_id != assignment.pk):
-        raise ValidationError("This submission belongs to another rating. Reload the page.")
+        raise ValidationError(_("This submission belongs to another rating. Reload the page."))
     return repeated
 
 
@@ -174,9 +177,9 @@ def _lock_hers(assignment: Assignment, rater: Any) -> Assignment:
         .get(pk=assignment.pk)
     )
     if locked.rater_id != rater.pk or locked.state in {Assignment.State.OPEN, Assignment.State.HELD}:
-        raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
+        raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
     if locked.state == Assignment.State.CLOSED:
-        raise ValidationError("This narrative was withdrawn from the study.")
+        raise ValidationError(_("This narrative was withdrawn from the study."))
     return locked
 
 

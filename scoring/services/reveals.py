@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Case, Rating, Reveal, Study
 from scoring.services.audit import record_event
@@ -17,7 +18,7 @@ def knows_reference(*, rater: Any, case: Case) -> bool:
 @transaction.atomic
 def record_reveal(*, rater: Any, case: Case) -> None:
     """Keep that she was shown the reference, and seal her first submissions about this case."""
-    _, fresh = Reveal.objects.get_or_create(rater=rater, case=case)
+    _row, fresh = Reveal.objects.get_or_create(rater=rater, case=case)
     if fresh:
         now = timezone.now()
         hers = Rating.objects.filter(rater=rater, version__narrative__case=case, sealed_at__gt=now)
@@ -31,8 +32,8 @@ def reveal_reference(*, rating: Rating, rater: Any) -> None:
     Raises ``ValidationError`` when the rating is not hers or the study never shows references.
     """
     if rating.rater_id != rater.pk:
-        raise ValidationError("This is somebody else's rating.")
+        raise ValidationError(_("This is somebody else's rating."))
     if rating.study.reveal == Study.Reveal.NEVER:
-        raise ValidationError("This study does not show reference diagnoses.")
+        raise ValidationError(_("This study does not show reference diagnoses."))
     record_reveal(rater=rater, case=rating.version.narrative.case)
     record_event(actor=rater, action="reference.revealed", subject=rating)

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, NarrativeVersion, Preference, PreferenceChoice, Study
 from scoring.narrative_format import replace_steps
@@ -52,11 +53,11 @@ def submit_revision(*, assignment: Assignment, rater: Any, replacements: Mapping
         .first()
     )
     if own is None or own.state not in {Assignment.State.CLAIMED, Assignment.State.SUBMITTED}:
-        raise ValidationError("This narrative is no longer assigned to you. Take the next one.")
+        raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
     steps = own.version.step_list()
     missing = sorted(number for number in replacements if not 1 <= number <= len(steps))
     if missing:
-        raise ValidationError(f"There is no step {missing[0]} in this narrative.")
+        raise ValidationError(_("There is no step %(number)s in this narrative.") % {"number": missing[0]})
     text = replace_steps(own.version.text, steps, {n - 1: t for n, t in replacements.items()})
     revised = queue_revision(study=own.study, version=own.version, text=text, author=rater)
     now = timezone.now()
@@ -83,5 +84,5 @@ def leave_own_revision(*, assignment: Assignment, rater: Any) -> None:
         pk=assignment.pk, rater=rater, purpose=Assignment.Purpose.REVISION, state=Assignment.State.CLAIMED
     ).update(state=Assignment.State.CLOSED, lease_expires=None)
     if left != 1:
-        raise ValidationError("This text does not wait for your scores any more.")
+        raise ValidationError(_("This text does not wait for your scores any more."))
     record_event(actor=rater, action="revision.not_scored", subject=assignment)

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring import protocol
 from scoring.digest import content_hash
@@ -64,7 +65,7 @@ def apply_settings(*, study: Study, changes: Mapping[str, Any], thresholds: Mapp
     """
     unknown = sorted(set(changes) - set(protocol.FIELDS))
     if unknown:
-        raise ValidationError(f"A study has no {', '.join(unknown)} to change.")
+        raise ValidationError(_("A study has no %(names)s to change.") % {"names": ", ".join(unknown)})
     for name, value in changes.items():
         setattr(study, name, value)
     before = study.policy.settings if study.policy_id else {}
@@ -81,7 +82,7 @@ def apply_settings(*, study: Study, changes: Mapping[str, Any], thresholds: Mapp
 def add_sheet(*, study: Study, text: str, actor: Any) -> InformationSheet:
     """A new version of what raters are told; earlier consents keep naming theirs."""
     if not text.strip():
-        raise ValidationError("The information sheet is empty.")
+        raise ValidationError(_("The information sheet is empty."))
     last = study.sheets.aggregate(last=Max("version"))["last"] or 0
     sheet = InformationSheet.objects.create(study=study, version=last + 1, text=text, content_hash=content_hash(text))
     record_event(actor=actor, action="study.sheet_added", subject=study, detail={"version": sheet.version})
@@ -97,12 +98,12 @@ def start_study(*, study: Study, actor: Any) -> Study:
     """
     locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
     if locked.state != Study.State.DRAFT:
-        raise ValidationError("The study has already started.")
+        raise ValidationError(_("The study has already started."))
     empty = [name.replace("_", " ") for name in protocol.MUST_BE_WRITTEN if not getattr(locked, name).strip()]
     if empty:
-        raise ValidationError(f"Fill in before starting: {', '.join(empty)}.")
+        raise ValidationError(_("Fill in before starting: %(names)s.") % {"names": ", ".join(empty)})
     if not locked.sheets.exists():
-        raise ValidationError("Write the information sheet for raters before starting.")
+        raise ValidationError(_("Write the information sheet for raters before starting."))
     check_gate(locked)
     locked.protocol_hash = content_hash(locked.protocol())
     locked.state = Study.State.RUNNING
@@ -127,7 +128,10 @@ def set_study_state(*, study: Study, actor: Any, state: str) -> Study:
     }
     locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
     if state not in allowed.get(Study.State(locked.state), set()):
-        raise ValidationError(f"A study that is {locked.get_state_display().lower()} cannot become {state}.")
+        raise ValidationError(
+            _("A study that is %(now)s cannot become %(state)s.")
+            % {"now": locked.get_state_display().lower(), "state": state}
+        )
     locked.state = state
     locked.save(update_fields=["state"])
     record_event(actor=actor, action=f"study.{state}", subject=locked)
@@ -167,19 +171,19 @@ def accept_sheet(
     """
     enrolment = Enrolment.objects.select_for_update().filter(study=study, rater=rater).first()
     if enrolment is None:
-        raise ValidationError("You are not invited to this study. Ask its administrator.")
+        raise ValidationError(_("You are not invited to this study. Ask its administrator."))
     sheet = study.sheets.first()
     if sheet is None or sheet.version != sheet_version:
-        raise ValidationError("The information sheet has changed. Read the new version first.")
+        raise ValidationError(_("The information sheet has changed. Read the new version first."))
     problems = {}
     if not qualification.strip():
-        problems["qualification"] = "State your qualification."
+        problems["qualification"] = _("State your qualification.")
     if years_experience is None or not 0 <= years_experience <= 80:
-        problems["years_experience"] = "State your years of experience in dermatology, 0 to 80."
+        problems["years_experience"] = _("State your years of experience in dermatology, 0 to 80.")
     if not country.strip():
-        problems["country"] = "State the country you work in."
+        problems["country"] = _("State the country you work in.")
     if not languages:
-        problems["languages"] = "Choose the languages in which you can judge a narrative."
+        problems["languages"] = _("Choose the languages in which you can judge a narrative.")
     if problems:
         raise ValidationError(problems)
     enrolment.sheet = sheet
@@ -201,7 +205,7 @@ def withdraw(*, study: Study, rater: Any) -> Enrolment:
     """The rater leaves: her open slots go to others, what she submitted stays and is marked in reports."""
     enrolment = Enrolment.objects.select_for_update().filter(study=study, rater=rater).first()
     if enrolment is None or not enrolment.may_rate:
-        raise ValidationError("You are not taking part in this study.")
+        raise ValidationError(_("You are not taking part in this study."))
     enrolment.withdrawn_at = timezone.now()
     enrolment.save(update_fields=["withdrawn_at"])
     freed = release_rater(study=study, rater=rater)
