@@ -24,7 +24,7 @@ def release_expired(*, study: Study, now: datetime) -> int:
     keys = expired_slots(study=study.pk, now=now)
     if not keys:
         return 0
-    lapsed = list(Assignment.objects.filter(pk__in=keys, state__in=Assignment.LEASED, lease_expires__lt=now))
+    lapsed = list(Assignment.objects.filter(pk__in=keys))
     release_slots(lapsed, study=study)
     for slot in lapsed:
         if slot.state == Assignment.State.CLAIMED:

@@ -158,15 +158,21 @@ def _take(
     version: int | None = None,
     waiting: bool = False,
 ) -> Assignment | None:
+    names, values = _names_and_values(seeker)
+    values |= {"version": version, "state": state, "now": _adapted(now), "lease": _adapted(lease)}
+    names["lock"] = _lock(" OF a", waiting=waiting)
+    taken_over = " OR state = 'held'" if choice is HELD_BY_OTHERS else ""
+    sql = TAKE.format(choice=choice.format(**names), taken_over=taken_over, **names)
+    return next(iter(list(Assignment.objects.raw(sql, values))), None)
+
+
+def _names_and_values(seeker: Seeker) -> tuple[dict[str, str], dict[str, Any]]:
+    """What stands in a statement's braces, and the values of its parameters, as far as the seeker decides them."""
     values: dict[str, Any] = {
         "study": seeker.study,
         "rater": seeker.rater,
         "settings": seeker.settings_version,
         "gap": seeker.gap,
-        "version": version,
-        "state": state,
-        "now": _adapted(now),
-        "lease": _adapted(lease),
     }
     words = {"languages": seeker.languages, "expertise": ["", *seeker.expertise], "pulls": CaseFlag.PULLS}
     names = dict(TABLES)
@@ -176,11 +182,7 @@ def _take(
     names["following"] = FOLLOWING.format(**names)
     near = MAY_HAVE + (CROSSED if seeker.crossed else "")
     far = near + (FAR_APART if seeker.crossed and seeker.gap else "")
-    names |= {"may_have": far.format(**names), "may_have_near": near.format(**names)}
-    names["lock"] = _lock(" OF a", waiting=waiting)
-    taken_over = " OR state = 'held'" if choice is HELD_BY_OTHERS else ""
-    sql = TAKE.format(choice=choice.format(**names), taken_over=taken_over, **names)
-    return next(iter(list(Assignment.objects.raw(sql, values))), None)
+    return names | {"may_have": far.format(**names), "may_have_near": near.format(**names)}, values
 
 
 def _lock(of: str, *, waiting: bool) -> str:

@@ -1,15 +1,12 @@
 """The queue: exact slots, under concurrency too."""
 
-import threading
-from collections import Counter
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.utils import timezone
 
-from scoring.models import Assignment, CaseFlag, Rating, RatingDraft
+from scoring.models import Assignment, CaseFlag, RatingDraft
 from scoring.services.queue import claim_next, claim_version, enqueue_versions, renew_lease, skip_assignment
 from scoring.services.ratings import save_draft
 from tests.factories import claim, make_case, make_queue, make_rater, make_study, make_version, rate
@@ -128,32 +125,3 @@ def test_skipping_for_another_reason_needs_words() -> None:
     rater = make_rater(study)
     with pytest.raises(ValidationError, match="few words"):
         skip_assignment(assignment=claim(study, rater), rater=rater, reason="other")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_eight_threads_take_exactly_three_of_each() -> None:
-    study = make_study(overlap=3)
-    versions = make_queue(study, 100, case=make_case(image=False))
-    raters = [make_rater(study) for _ in range(8)]
-    errors: list[Exception] = []
-
-    def work(rater: object) -> None:
-        try:
-            while claim_next(study=study, rater=rater) is not None:
-                rate(study, rater)  # type: ignore[arg-type]
-        except Exception as error:  # reported below, with its type
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(rater,)) for rater in raters]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert errors == []
-    per_version = Counter(Rating.objects.values_list("version", flat=True))
-    assert per_version == {version.pk: 3 for version in versions}
-    pairs = list(Rating.objects.values_list("version", "rater"))
-    assert len(pairs) == len(set(pairs)) == 300
