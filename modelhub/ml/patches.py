@@ -28,12 +28,14 @@ class PictureError(OSError):
 
 
 def patch_rule(image_processor: Any, min_pixels: int | None = None, max_pixels: int | None = None) -> PatchRule:
-    """How a checkpoint's image processor cuts pictures; bounds that are given win over its own."""
+    """How a checkpoint's image processor cuts pictures; bounds that are given narrow its own and never widen them."""
+    own = image_processor.size["shortest_edge"], image_processor.size["longest_edge"]
+    low, high = (max(own[0], min(own[1], bound)) for bound in (min_pixels or own[0], max_pixels or own[1]))
     return PatchRule(
         patch=image_processor.patch_size,
         merge=image_processor.merge_size,
-        min_pixels=min_pixels or image_processor.size["shortest_edge"],
-        max_pixels=max_pixels or image_processor.size["longest_edge"],
+        min_pixels=low,
+        max_pixels=high,
         resample=int(image_processor.resample),
     )
 

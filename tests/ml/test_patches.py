@@ -50,6 +50,18 @@ def test_patches_equal_the_processors(tmp_path: Path, lowest: int, highest: int)
         assert torch.equal(table.to_pixel_values(torch.from_numpy(patches.copy())), theirs["pixel_values"])
 
 
+def test_bounds_narrow_the_checkpoints_own_and_never_widen_them() -> None:
+    processor = Qwen2VLImageProcessorPil(min_pixels=10_000, max_pixels=20_000)
+    for given, kept in [
+        ((None, None), (10_000, 20_000)),
+        ((12_000, 15_000), (12_000, 15_000)),
+        ((3_136, 1_003_520), (10_000, 20_000)),
+        ((3_136, 5_000), (10_000, 10_000)),
+    ]:
+        rule = patch_rule(processor, *given)
+        assert (rule.min_pixels, rule.max_pixels) == kept
+
+
 def test_a_photograph_on_its_side_is_turned(tmp_path: Path) -> None:
     image = Image.new("RGB", (120, 60), "white")
     image.paste("black", (0, 0, 10, 60))  # the left edge; seen upright it is at the top

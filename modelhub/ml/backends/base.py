@@ -20,9 +20,9 @@ class GenerationSettings:
     """How to write. The defaults are the paper's evaluation settings (arXiv 2511.15242).
 
     `do_sample` False is greedy: temperature and top_p are unused. `no_repeat_ngram`: no sequence of so many tokens is
-    written twice, 0 for no such rule. `min_pixels`, `max_pixels` bound the resized picture; None is the checkpoint's
-    own bound (a comparison model resizes its own way; a server is sent at most `max_pixels`). `batch_size`: requests in
-    work at once, which changes the speed and not the texts.
+    written twice, 0 for no such rule. `min_pixels`, `max_pixels` narrow the checkpoint's bounds of a resized picture (a
+    comparison model resizes its own way; a server is sent at most `max_pixels`). `batch_size`: requests in work at
+    once, which changes the speed and not the texts.
     """
 
     do_sample: bool = True
