@@ -7,7 +7,7 @@ Its content, every key always present, counts as whole numbers, unknown means as
 ``ratings_per_day``  the last days in order, each {"day": "2026-11-23", "count": 3, "simulated": 1}; simulated is a part
 ``dimensions``  the six in order, each {"key", "n", "mean"} over current live ratings under the newest rubric
 ``rubric``  number of that rubric version, ``None`` without a rating
-``funnel``  {"total": n, "states": [{"key", "label", "count"}]}; every version but DermBench candidates is in exactly
+``funnel``  {"total": n, "states": [{"key", "count"}]}; every version but DermBench candidates is in exactly
 one state, so they add up
 ``tones``  certified versions, each {"scale", "tone", "count"}; both words empty where the tone is unknown
 """

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -13,8 +14,9 @@ from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
 from annotator.dashboards.snapshot import DashboardSnapshot, read_snapshot
 from modelhub.charts import bar_chart
 from modelhub.models import BenchmarkRun, Run
+from modelhub.services.statistics import FUNNEL
 from modelhub.views.results import result_table
-from scoring.rubric import DIMENSION_NAMES
+from scoring.rubric import dimensions_in
 
 RUNS_SHOWN = 6
 STALE_AFTER = timedelta(minutes=2)
@@ -48,6 +50,8 @@ def figures(snapshot: DashboardSnapshot) -> dict[str, Any]:
     content = snapshot.content
     days = [{**day, "day": date.fromisoformat(day["day"])} for day in content["ratings_per_day"]]
     total = content["funnel"]["total"]
+    states = [{**state, "label": FUNNEL[state["key"]]} for state in content["funnel"]["states"]]
+    names = {dimension.key: dimension.name for dimension in dimensions_in(get_language())}
     return {
         "waiting": content["waiting"],
         "certified": content["certified"],
@@ -55,10 +59,10 @@ def figures(snapshot: DashboardSnapshot) -> dict[str, Any]:
         "ratings_total": sum(day["count"] for day in days),
         "simulated_total": sum(day["simulated"] for day in days),
         "day_chart": bar_chart([(f"{day['day']:%-d %b}", day["count"]) for day in days]) if days else None,
-        "dimensions": [{**row, "name": DIMENSION_NAMES[row["key"]]} for row in content["dimensions"]],
+        "dimensions": [{**row, "name": names[row["key"]]} for row in content["dimensions"]],
         "rated": any(row["n"] for row in content["dimensions"]),
         "rubric": content["rubric"],
-        "funnel": content["funnel"] if total else None,
+        "funnel": {"total": total, "states": states} if total else None,
         "tones": content["tones"],
         "is_stale": timezone.now() - snapshot.computed_at > STALE_AFTER,
     }

@@ -14,5 +14,14 @@ register = template.Library()
 @register.filter
 def reasons(certification: Certification) -> list[str]:
     """Why the rule decided as it did, one sentence each."""
-    names = {dimension.key: dimension.name for dimension in dimensions_in(get_language())}
+    names = _dimension_names()
     return [Reason(**stored).words(_, names) for stored in certification.evidence["reasons"]]
+
+
+@register.filter
+def dimension_name(key: str) -> str:
+    return _dimension_names()[key]
+
+
+def _dimension_names() -> dict[str, str]:
+    return {dimension.key: dimension.name for dimension in dimensions_in(get_language())}

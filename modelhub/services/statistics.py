@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Avg, Case, CharField, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import TruncDate
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.models import Generation, Run, Snapshot
 from scoring.models import (
@@ -27,9 +28,9 @@ DAYS = 30
 AT_LEAST_EVERY = timedelta(minutes=1)  # leases run out and days end without an event
 UNQUEUED, WAITING, RATED = "unqueued", "waiting", "rated"
 FUNNEL = {
-    UNQUEUED: "Not in a queue",
-    WAITING: "Waits for its first rating",
-    RATED: "Partly rated",
+    UNQUEUED: _("Not in a queue"),
+    WAITING: _("Waits for its first rating"),
+    RATED: _("Partly rated"),
     **dict(Certification.Outcome.choices),
 }
 
@@ -129,7 +130,7 @@ def _funnel() -> dict[str, Any]:
         output_field=CharField(),
     )
     counts = dict(_for_people().annotate(state=state).order_by().values_list("state").annotate(n=Count("pk")))
-    states = [{"key": key, "label": label, "count": counts.get(key, 0)} for key, label in FUNNEL.items()]
+    states = [{"key": key, "count": counts.get(key, 0)} for key in FUNNEL]
     return {"total": sum(counts.values()), "states": states}
 
 

@@ -1,0 +1,204 @@
+"""One small world in which every page of the site has something to show, and which person may look at it."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from modelhub.models import Run
+from modelhub.services.statistics import refresh_dashboard
+from scoring.models import CaseFlag, Certification, Mark, Pair, Rating
+from scoring.services.comparisons import create_comparison, enqueue_pairs, push_identity_words
+from scoring.services.disputes import dispute_reference
+from scoring.services.narratives import revise_version
+from scoring.services.preferences import QUESTIONS, claim_pair, vote
+from scoring.services.queue import claim_version
+from scoring.services.ratings import submit_rating
+from scoring.services.reveals import reveal_reference
+from tests import factories as make
+from tests.modelhub import hub_rows
+
+# Addresses that are no pages: they answer data, files or only a POST.
+NO_PAGES = {
+    "healthz",
+    "accounts:session",
+    "accounts:logout",
+    "accounts:language",
+    "rating:study",
+    "rating:draft",
+    "rating:lease",
+    "rating:ahead",
+    "rating:reveal",
+    "preferences:draft",
+    "review:settle",
+    "cases:image",
+    "cases:flag_resolve",
+    "study:invite",
+    "cases:thumbnail",
+    "comparisons:reveal",
+    "comparisons:words",
+    "comparisons:settle",
+    "narratives:queue",
+    "modelhub:run_cancel",
+    "modelhub:run_retry",
+    "modelhub:dataset_export",
+    "modelhub:benchmark_records",
+    "modelhub:artifact",
+}
+
+
+MISSING = "/no-such-page/"
+
+
+@dataclass
+class World:
+    """``people`` by role; ``arguments`` of the addresses that need some; ``more`` addresses beside the named ones."""
+
+    people: dict[str, Any]
+    arguments: dict[str, list[Any]]
+    more: list[str] = field(default_factory=list)
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    def client(self, role: str) -> Client:
+        """A session of the person with this role, the same at each call; a stranger's for any other word."""
+        if role not in self.clients:
+            self.clients[role] = Client(raise_request_exception=False)
+            if role in self.people:
+                self.clients[role].force_login(self.people[role])
+        return self.clients[role]
+
+    def pages(self) -> dict[str, str]:
+        """Every page's name and address. Raises KeyError for one that this world does not know."""
+        found = {}
+        for name, needs_arguments in names():
+            if name in NO_PAGES:
+                continue
+            found[name] = reverse(name, args=self.arguments[name] if needs_arguments else [])
+        return found | {f"also {address}": address for address in self.more}
+
+
+def names(resolver: URLResolver | None = None, space: str = "") -> list[tuple[str, bool]]:
+    """Every address of the site by name, and whether it takes arguments."""
+    found: list[tuple[str, bool]] = []
+    for entry in (resolver or get_resolver()).url_patterns:
+        if isinstance(entry, URLResolver):
+            found += names(entry, f"{space}{entry.namespace}:" if entry.namespace else space)
+        elif isinstance(entry, URLPattern):
+            found.append((f"{space}{entry.name}", "<" in str(entry.pattern)))
+    return found
+
+
+def build() -> World:
+    people = {
+        "administrator": make.make_administrator(first_name="Asha", last_name="Chen"),
+        "researcher": make.make_researcher(first_name="Tomás", last_name="Reyes"),
+        "adjudicator": make.make_adjudicator(first_name="Jonas", last_name="Haas"),
+        "nobody": make.make_user(),
+        "newcomer": make.make_dermatologist(),
+    }
+    admin = people["administrator"]
+    study = make.make_study(actor=admin, title="Do corrected narratives teach the model?")
+    draft = make.make_study(actor=admin, started=False, title="A draft")
+    invited = make.make_study(actor=admin, title="Another study", reveal="always")
+    rater = people["dermatologist"] = make.make_rater(study, first_name="Mei", last_name="Lin")
+    colleague = make.make_rater(study, first_name="Ada", last_name="Okafor")
+    make.invite_rater(study=invited, rater=rater, actor=admin)
+    certification, disputed = _rated(study, rater, colleague)
+    _compared(study, rater, admin)
+    held = make.claim(study, rater)
+    case = certification.version.narrative.case
+    CaseFlag.objects.create(case=case, kind="reference_disputed", note="See the histology.", raised_by=rater)
+    comparison = study.comparisons.get()
+    slot = claim_pair(study=study, rater=rater)
+    assert slot is not None
+    arguments: dict[str, list[Any]] = {
+        "rating:study": [study.public_id],
+        "rating:consent": [invited.public_id],
+        "rating:withdraw": [study.public_id],
+        "rating:assignment": [held.public_id],
+        "rating:revise": [held.public_id],
+        "rating:skip": [held.public_id],
+        "rating:dispute": [disputed.assignment.public_id],
+        "preferences:compare": [slot.public_id],
+        "preferences:skip": [slot.public_id],
+        "review:detail": [certification.public_id],
+        "review:revise": [certification.public_id],
+        "cases:detail": [case.public_id],
+        "cases:flag_resolve": [case.public_id, case.flags.get().pk],
+        "study:detail": [study.public_id],
+        "study:edit": [draft.public_id],
+        "study:amend": [study.public_id],
+        "study:start": [draft.public_id],
+        "study:state": [study.public_id, "paused"],
+        "study:invite": [study.public_id],
+        "study:sheet": [study.public_id],
+        "comparisons:detail": [comparison.public_id],
+        "narratives:write": [case.public_id],
+        "narratives:detail": [certification.version.narrative.public_id],
+        "narratives:correct": [certification.version.narrative.public_id],
+    }
+    more = _hub(admin, study, arguments)
+    more += [
+        reverse("review:detail", args=[c.public_id])
+        for c in Certification.objects.filter(is_current=True).exclude(pk=certification.pk)[:2]
+    ]
+    refresh_dashboard()
+    return World(people, arguments, [*more, MISSING])
+
+
+def _rated(study: Any, rater: Any, colleague: Any) -> tuple[Certification, Rating]:
+    """A disputed version with marks, a certified one, one to revise; three that wait."""
+    versions = make.make_queue(study, 6)
+    for version, scores in zip(versions, ({"safety": 1}, {}, {"accuracy": 2}), strict=False):
+        for person in (rater, colleague):
+            slot = claim_version(study=study, version=version, rater=person)
+            submit_rating(assignment=slot, rater=person, client_uuid=uuid.uuid4(), scores=make.scores(5, **scores))
+    certification = Certification.objects.get(version=versions[0], is_current=True)
+    step = certification.version.step_texts()[0]
+    mark = Mark(step=1, verdict="error", error_type="hallucinated_finding", severity="major", note="Not there.")
+    mark.rating = certification.ratings.order_by("pk")[0]
+    mark.span_start, mark.span_end = step["start"], step["start"] + 8
+    mark.image, mark.point_x, mark.point_y = certification.version.narrative.case.images.get(), 0.5, 0.5
+    mark.save()
+    Rating.objects.filter(pk=mark.rating.pk).update(active_seconds=1, comment="Escalation is missing.")
+    hers = Rating.objects.get(version=certification.version, rater=rater, is_current=True)
+    reveal_reference(rating=hers, rater=rater)
+    dispute_reference(rating=hers, rater=rater, diagnosis="Melanoma", confidence="probable")
+    revise_version(version=versions[-1], text=versions[-1].text.replace("brown", "black"), author=colleague)
+    current = Certification.objects.get(version=certification.version, is_current=True)
+    return current, Rating.objects.filter(rater=rater).exclude(version=certification.version).first()
+
+
+def _compared(study: Any, rater: Any, admin: Any) -> None:
+    comparison = create_comparison(study=study, actor=admin, first_arm="A", second_arm="B", on_identity="flag")
+    push_identity_words(study=study, words=["canary"], actor=admin)
+    pairs = []
+    for number in range(3):
+        case = make.make_case()
+        text = "I am Canary. Plaque. Psoriasis." if number == 0 else "Plaque. Psoriasis."
+        pairs.append((make.make_version(case=case), make.make_version(case=case, text=text)))
+    enqueue_pairs(comparison=comparison, pairs=pairs, actor=admin)
+    assert Pair.objects.filter(state="flagged").exists()
+    slot = claim_pair(study=study, rater=rater)
+    vote(slot=slot, rater=rater, client_uuid=uuid.uuid4(), choices=dict.fromkeys(QUESTIONS, "left"))
+
+
+def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
+    benchmark = hub_rows.make_benchmark(actor=admin, study=study)
+    dataset = hub_rows.make_dataset(study=study, actor=admin)
+    artifact = hub_rows.make_artifact(dataset)
+    model = benchmark.candidates.first()
+    generation = model.generations.first()
+    failed = hub_rows.make_run(state=Run.State.FAILED, error="Out of memory.", title="A failed run")
+    arguments |= {
+        "modelhub:model_detail": [model.public_id],
+        "modelhub:generation_detail": [generation.public_id],
+        "modelhub:run_detail": [benchmark.run.public_id],
+        "modelhub:dataset_detail": [dataset.public_id],
+        "modelhub:retrain": [dataset.public_id],
+        "modelhub:benchmark_detail": [benchmark.run.public_id],
+        "modelhub:benchmark_records": [benchmark.run.public_id],
+    }
+    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in (failed, artifact.run)]
