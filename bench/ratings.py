@@ -24,6 +24,7 @@ from bench.servers import environment, password, postgresql, prepare, run_python
 SESSIONS = (1, 8, 32)
 TASKS = 1_000
 OVERLAP = 2
+WARM_UP = 12  # ratings before the clock starts
 HEADERS = ("database", "raters", "ratings/s", "CPU-ms", "next p50", "next p95", "submit p95", "over", "lost", "errors")
 
 
@@ -83,7 +84,7 @@ def loop(raters: list[Adapter], target: int, pids: list[int]) -> dict[str, Any]:
     """Log in and warm up unmeasured, then rate; without ``pids`` the processor time is unknown."""
     for rater in raters:
         rater.log_in()
-    rate_until_reached(raters[:4], Tally(min(8, target)))
+    rate_until_reached(raters, Tally(max(WARM_UP, len(raters))))
     tally = Tally(target)
     before = sum(map(cpu_seconds, pids))
     seconds = rate_until_reached(raters, tally)
