@@ -150,6 +150,15 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# Mail goes out for urgent notices only. Without a server nothing pretends to be sent: pages say so.
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")
+EMAIL_PORT = environment.whole_number("EMAIL_PORT", 587)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = environment.flag("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM") or "dermcot-studio@localhost"
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -207,7 +216,6 @@ CELERY_TASK_ROUTES = {
     "modelhub.tasks.run_on_gpu": {"queue": "gpu"},
     "modelhub.tasks.*": {"queue": "default"},
 }
-HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
 HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
 RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long
 REAPER_INTERVAL_S = environment.whole_number("REAPER_INTERVAL_S", 15)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from annotator.accounts.models import User
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, RESEARCHER
-from scoring.models import Assignment, CaseImage, PairSlot
+from scoring.models import Assignment, CaseFlag, CaseImage, PairSlot, UrgentNotice
 
 CACHE = "private, max-age=43200, immutable"
 
@@ -29,14 +29,19 @@ def thumbnail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponseBase:
 
 
 def images_for(user: User) -> QuerySet[CaseImage]:
-    """Staff see all images; a dermatologist those of cases that she was given to rate or compare."""
+    """Staff see all images; a dermatologist those she was given to rate or compare, or to answer an urgent notice of.
+
+    A flag that pulls a case takes its images from raters at once.
+    """
     if user.has_role(ADMINISTRATOR, ADJUDICATOR, RESEARCHER):
         return CaseImage.objects.all()
     if not user.is_dermatologist:
         return CaseImage.objects.none()
-    hers = Assignment.objects.filter(version__narrative__case=OuterRef("case"), rater=user)
+    hers = Assignment.objects.filter(case=OuterRef("case"), rater=user)
     compared = PairSlot.objects.filter(pair__case=OuterRef("case"), rater=user)
-    return CaseImage.objects.filter(Q(Exists(hers)) | Q(Exists(compared)))
+    asked = UrgentNotice.objects.filter(case=OuterRef("case"), clinician=user)
+    pulled = CaseFlag.objects.filter(case=OuterRef("case"), resolved_at=None, kind__in=CaseFlag.PULLS)
+    return CaseImage.objects.filter((Q(Exists(hers)) | Q(Exists(compared))) & ~Q(Exists(pulled)) | Q(Exists(asked)))
 
 
 def _visible(request: HttpRequest, public_id: uuid.UUID) -> CaseImage:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotator.rating.views import after, ahead, assignment, draft, enrolment, mine, queue, revise, skip
+from annotator.rating.views import after, ahead, assignment, draft, enrolment, mine, queue, revise, skip, urgent
 
 app_name = "rating"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("<uuid:public_id>/lease/", draft.keep_lease, name="lease"),
     path("<uuid:public_id>/revise/", revise.revise, name="revise"),
     path("<uuid:public_id>/skip/", skip.skip, name="skip"),
+    path("<uuid:public_id>/urgent/", urgent.urgent, name="urgent"),
     path("<uuid:public_id>/reveal/", after.reveal, name="reveal"),
     path("<uuid:public_id>/dispute/", after.dispute, name="dispute"),
 ]

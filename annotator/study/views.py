@@ -14,7 +14,7 @@ from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
 from annotator.accounts.signed_in import user_of
 from annotator.study.changes import amendment_changes
 from annotator.study.forms import InviteForm, ProtocolForm
-from scoring.models import Enrolment, Study
+from scoring.models import Enrolment, Study, UrgentNotice
 from scoring.pseudonym import pseudonym
 from scoring.services.drafts import update_draft
 from scoring.services.studies import create_study
@@ -28,7 +28,8 @@ def study_list(request: HttpRequest) -> HttpResponse:
     taking_part = Q(enrolments__accepted_at__isnull=False, enrolments__withdrawn_at__isnull=True)
     shown = Study.objects.annotate(raters=Count("enrolments", filter=taking_part)).order_by("-pk")
     rows = [{"study": study, "badge": STATE_BADGES[study.state]} for study in shown]
-    return render(request, "study/list.html", {"rows": rows, "may_edit": user_of(request).is_administrator})
+    context = {"rows": rows, "may_edit": user_of(request).is_administrator, "urgent": urgent_waiting()}
+    return render(request, "study/list.html", context)
 
 
 @require_safe
@@ -69,6 +70,10 @@ def edit(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     return render(request, "study/form.html", context, status=422 if form.errors else 200)
 
 
+def urgent_waiting() -> int:
+    return UrgentNotice.objects.filter(answered_at=None).count()
+
+
 def find_study(public_id: uuid.UUID) -> Study:
     return get_object_or_404(Study.objects.select_related("rubric", "policy", "started_by"), public_id=public_id)
 
@@ -80,6 +85,7 @@ def detail_context(request: HttpRequest, study: Study) -> dict[str, Any]:
     ]
     return {
         "study": study,
+        "urgent": urgent_waiting(),
         "badge": STATE_BADGES[study.state],
         "sheets": list(study.sheets.all()),
         "amendments": amendments,
