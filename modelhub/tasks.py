@@ -24,6 +24,13 @@ def reap_runs() -> None:
     reap()
 
 
+@shared_task(name="modelhub.tasks.refresh_priorities")
+def refresh_priorities() -> None:
+    from scoring.services.priorities import refresh_running_studies
+
+    refresh_running_studies()
+
+
 @shared_task(name="modelhub.tasks.refresh_statistics")
 def refresh_statistics() -> None:
     from modelhub.services.statistics import refresh_dashboard

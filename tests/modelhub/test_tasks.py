@@ -11,7 +11,13 @@ from annotator.celery import app
 from modelhub import tasks
 from modelhub.models import Run
 
-DOORS = (tasks.run_on_default, tasks.run_on_gpu, tasks.reap_runs, tasks.refresh_statistics)
+DOORS = (
+    tasks.run_on_default,
+    tasks.run_on_gpu,
+    tasks.reap_runs,
+    tasks.refresh_priorities,
+    tasks.refresh_statistics,
+)
 
 
 @pytest.mark.parametrize(
