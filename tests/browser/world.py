@@ -17,6 +17,7 @@ from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from scoring.services.queue import claim_version
 from scoring.services.ratings import submit_rating
 from scoring.services.reveals import reveal_reference
+from scoring.services.urgent import report_urgent
 from tests import factories as make
 from tests.modelhub import hub_rows
 
@@ -36,6 +37,7 @@ NO_PAGES = {
     "cases:image",
     "cases:flag_resolve",
     "study:invite",
+    "study:urgent_mail",
     "cases:thumbnail",
     "comparisons:reveal",
     "comparisons:words",
@@ -110,6 +112,7 @@ def build() -> World:
     held = make.claim(study, rater)
     case = certification.version.narrative.case
     CaseFlag.objects.create(case=case, kind="reference_disputed", note="See the histology.", raised_by=rater)
+    notice = report_urgent(study=study, case=case, rater=rater, note="An irregular border.")
     comparison = study.comparisons.get()
     slot = claim_pair(study=study, rater=rater)
     assert slot is not None
@@ -120,6 +123,7 @@ def build() -> World:
         "rating:assignment": [held.public_id],
         "rating:revise": [held.public_id],
         "rating:skip": [held.public_id],
+        "rating:urgent": [held.public_id],
         "rating:dispute": [disputed.assignment.public_id],
         "preferences:compare": [slot.public_id],
         "preferences:skip": [slot.public_id],
@@ -134,6 +138,7 @@ def build() -> World:
         "study:state": [study.public_id, "paused"],
         "study:invite": [study.public_id],
         "study:sheet": [study.public_id],
+        "study:urgent_notice": [notice.public_id],
         "comparisons:detail": [comparison.public_id],
         "narratives:write": [case.public_id],
         "narratives:detail": [certification.version.narrative.public_id],
