@@ -39,6 +39,7 @@ class Assignment(PublicIdModel):
         GOLD = "gold", _("Gold")
         ADJUDICATION = "adjudication", _("Adjudication")
         REVISION = "revision", _("Own revision")  # a rater scores what she corrected; it never counts
+        EXCLUDED = "excluded", _("Of an excluded rater")  # was live; another slot has taken its place
 
     class State(models.TextChoices):
         OPEN = "open", _("Open")
