@@ -46,6 +46,7 @@ NO_PAGES = {
     "modelhub:run_cancel",
     "modelhub:run_retry",
     "modelhub:dataset_export",
+    "modelhub:dataset_freeze",
     "modelhub:benchmark_records",
     "modelhub:artifact",
 }
