@@ -24,8 +24,8 @@ def signs_of_raters(study: Study) -> dict[int, Signs]:
     )
     scores: dict[int, dict[str, float | None]] = defaultdict(dict)
     rows = Score.objects.filter(rating__study=study, rating__is_current=True)
-    for rating, dimension, value in rows.values_list("rating", "dimension", "value"):
-        scores[rating][dimension] = value
+    for key, dimension, value in rows.values_list("rating", "dimension", "value"):
+        scores[key][dimension] = value
     examples = CalibrationExample.objects.filter(rubric=study.rubric_id, role=CalibrationExample.Role.GOLD)
     agreed: dict[int, Scores] = dict(examples.values_list("version", "scores"))
     by_rater: dict[int, list[Rating]] = defaultdict(list)
