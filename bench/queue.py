@@ -147,7 +147,7 @@ class Databases:
         import psycopg
 
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement.format(self._name(name)))  # type: ignore[arg-type]
+            connection.execute(statement.format(self._name(name)))
 
 
 @contextmanager

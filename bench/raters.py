@@ -95,9 +95,9 @@ class Browser:
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET, redirects followed."""
-        answer = self.ask("GET", path, **headers)
+        answer = self.ask("GET", path, None, **headers)
         while answer.status in {301, 302, 303}:
-            answer = self.ask("GET", answer.headers["Location"], **headers)
+            answer = self.ask("GET", answer.headers["Location"], None, **headers)
         if answer.status != 200:
             raise Refused(f"GET {path}: {answer.status}")
         return answer
