@@ -6,6 +6,7 @@ token. Where the hidden states themselves learn (LoRA), their gradient is made i
 never kept or computed twice.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -50,8 +51,9 @@ def bias_rows(answer_lengths: Tensor, tokens: int, mode: Literal["off", "first_t
 
 
 def chunks(tokens: int, vocabulary: int, device: torch.device) -> Iterator[slice]:
-    """Pieces of the token axis, so many that their logits stay within the device's budget."""
-    size = max(LEAST_TOKENS, CHUNK_LOGITS["cuda" if device.type == "cuda" else "cpu"] // vocabulary)
+    """Even pieces of the token axis, so many that their logits stay within the device's budget."""
+    most = max(LEAST_TOKENS, CHUNK_LOGITS["cuda" if device.type == "cuda" else "cpu"] // vocabulary)
+    size = math.ceil(tokens / math.ceil(tokens / most))
     for start in range(0, tokens, size):
         yield slice(start, min(start + size, tokens))
 
@@ -107,8 +109,9 @@ def biased(hidden: Tensor, bias: Tensor | None, rows: Tensor | None) -> Tensor:
     """Hidden states with their rows' bias, added in the bias's precision."""
     if bias is None or rows is None:
         return hidden
-    added = torch.where((rows != UNBIASED)[:, None], bias[rows], 0.0)
-    return (hidden.to(added.dtype) + added).to(hidden.dtype)
+    nothing = bias.new_zeros((1, bias.shape[1]))
+    added = torch.cat([bias, nothing]).index_select(0, torch.where(rows == UNBIASED, len(bias), rows))
+    return added.add_(hidden).to(hidden.dtype)
 
 
 def add_residuals(d_vocabulary: Tensor, probabilities: Tensor, targets: Tensor, rows: Tensor) -> None:

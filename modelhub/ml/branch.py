@@ -12,7 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from modelhub.ml.experts import run_experts
+
 ROUTING_EPSILON = 1e-6
+CHANNELS = 3
 # the seed's branch (arXiv 2511.15242, November 2025); the width of its head is not published, this one is ours
 FIRST_VERSION = {"experts": 0, "skin_classes": 0, "layers": 1, "expert_width": 1024}
 MAY_BE_ZERO = ("experts", "skin_classes")
@@ -108,7 +111,7 @@ class PatchGroups:
 
     def spread(self, values: Tensor) -> Tensor:
         """[images, width] → [patches, width]."""
-        return values[self.image_of_patch]
+        return values.index_select(0, self.image_of_patch)
 
 
 class ResidualLayer(nn.Module):
@@ -157,20 +160,8 @@ class ExpertLayer(nn.Module):
         used = torch.zeros_like(probabilities).scatter(1, chosen, 1.0)
         balance = len(self.w_in) * (groups.mean(probabilities) * groups.mean(used)).sum(dim=-1)
         weights = torch.zeros_like(probabilities).scatter(1, chosen, top)
-        return h + self._experts(h, chosen, top) + weights @ self.b_out, balance, chosen
-
-    def _experts(self, h: Tensor, chosen: Tensor, top: Tensor) -> Tensor:
-        """Weighted sum of the chosen experts without their last bias: patches sorted by expert, a product for each."""
-        flat = chosen.reshape(-1)
-        order = flat.argsort(stable=True)
-        # the one wait for the device per layer
-        sizes = torch.bincount(flat, minlength=len(self.w_in)).tolist()
-        parts = h[order // self.top_k].split(sizes)
-        inner = torch.cat([torch.addmm(b, part, w.T) for part, w, b in zip(parts, self.w_in, self.b_in, strict=True)])
-        inner = inner.relu() * top.reshape(-1)[order, None]
-        out = torch.cat([part @ w.T for part, w in zip(inner.split(sizes), self.w_out, strict=True)])
-        place = torch.empty_like(order).scatter(0, order, torch.arange(len(order), device=order.device))
-        return out[place].view(len(h), self.top_k, -1).sum(dim=1)
+        experts = run_experts(h, chosen, top, self.w_in, self.b_in, self.w_out)
+        return h + experts + weights @ self.b_out, balance, chosen
 
     def _stacked(self) -> dict[str, nn.Parameter]:
         return {
@@ -230,9 +221,17 @@ class DistillHead(nn.Module):
         if config.teacher_width != config.embed:
             self.out_proj = nn.Linear(config.embed, config.teacher_width, bias=False)
 
+    def project(self, patches: Tensor) -> Tensor:
+        """in_proj. Where patches come with one of their equal frames, the frames' weights add up: half the product."""
+        weight = self.in_proj.weight
+        if patches.shape[1] != weight.shape[1]:
+            pixels = patches.shape[1] // CHANNELS
+            weight = weight.view(len(weight), CHANNELS, -1, pixels).sum(dim=2).flatten(1)
+        return patches @ weight.T
+
     def forward(self, patches: Tensor, image_grid_thw: Tensor) -> BranchOutput:
         groups = PatchGroups(image_grid_thw, len(patches))
-        h = self.in_proj(patches)
+        h = self.project(patches)
         skin_logits = self.skin_classifier(groups.mean(h)) if hasattr(self, "skin_classifier") else None
         skin = None if skin_logits is None else skin_logits.softmax(dim=-1)
         balances, routing = [], []
@@ -265,7 +264,10 @@ class SkinBranch(nn.Module):
         self.logit_bias_scale = nn.Parameter(torch.tensor(float(config.bias_scale)))
 
     def forward(self, pixel_values: Tensor, image_grid_thw: Tensor) -> BranchOutput:
-        """pixel_values [patches, patch_dim] of all images one after the other, image_grid_thw [images, 3]."""
+        """pixel_values of all images one after the other, image_grid_thw [images, 3].
+
+        A patch is [patch_dim] numbers as the processor gives them, or, for still pictures, one of its equal frames.
+        """
         return self.distill_head(pixel_values.float(), image_grid_thw)
 
     def row_bias(self, vision_embed: Tensor, image_rows: Tensor, rows: int) -> Tensor:

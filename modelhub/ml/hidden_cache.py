@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from modelhub.ml.checkpoint_files import ADAPTER_FILE, hash_file
-from modelhub.ml.hidden_shard import ShardDamaged, read_shard, write_shard
+from modelhub.ml.hidden_shard import ShardDamaged, one_frame, read_shard, write_shard
 from modelhub.ml.loading import LoadedModel
 from modelhub.ml.processor import ImageTextProcessor
 from modelhub.ml.skingpt import SkinGPT
@@ -95,11 +95,12 @@ class HiddenCache:
 
     def _compute(self, record: TrainRecord, path: Path, key: str) -> Example:
         encoded = self.encoder.encode(record)
-        example: Example = {
-            name: encoded[name] for name in ("answer", "pixel_values", "image_grid_thw") if name in encoded
-        }
-        example["hidden"] = self._run_backbone(encoded, record)
-        write_shard(path, key, example, frames=self.model.qwen.config.vision_config.temporal_patch_size)
+        example: Example = {"hidden": self._run_backbone(encoded, record), "answer": encoded["answer"]}
+        if "pixel_values" in encoded:
+            frames = self.model.qwen.config.vision_config.temporal_patch_size
+            example["pixel_values"] = one_frame(encoded["pixel_values"], frames)
+            example["image_grid_thw"] = encoded["image_grid_thw"]
+        write_shard(path, key, example)
         self.report.computed += 1
         return example
 

@@ -13,6 +13,7 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 CHANNELS = 3
+LEVELS = 256
 SEAL = "case and checksum"  # one entry: safetensors writes several in any order, and equal shards are equal bytes
 STALE_DRAFT_S = 3600
 
@@ -21,15 +22,15 @@ class ShardDamaged(ValueError):
     """A shard that is not what was written."""
 
 
-def write_shard(path: Path, key: str, example: dict[str, Tensor], *, frames: int) -> None:
+def write_shard(path: Path, key: str, example: dict[str, Tensor]) -> None:
     """Atomically and durably: after a crash the file is whole or not there.
 
-    example: `hidden` [tokens, hidden], `answer` [tokens] and, with images, `pixel_values` [patches, patch_dim] (of
-    `frames` equal frames each) and `image_grid_thw`.
+    example: `hidden` [tokens, hidden], `answer` [tokens] and, with images, `pixel_values` [patches, one frame] and
+    `image_grid_thw`.
     """
     tensors = {name: value.contiguous() for name, value in example.items() if name != "pixel_values"}
     if "pixel_values" in example:
-        tensors |= pack_patches(example["pixel_values"], frames)
+        tensors |= pack_patches(example["pixel_values"])
     content = save(tensors, {SEAL: f"{key} {hash_data(save(tensors))}"})
     path.parent.mkdir(exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
@@ -75,32 +76,42 @@ def hash_data(content: bytes) -> str:
     return hashlib.sha256(memoryview(content)[data_start(content) :]).hexdigest()
 
 
-def pack_patches(pixel_values: Tensor, frames: int) -> dict[str, Tensor]:
-    """Patches of a still picture as they can be restored bit by bit, an eighth of their size.
+def one_frame(pixel_values: Tensor, frames: int) -> Tensor:
+    """The processor gives a still picture's patches `frames` equal frames, [patches, channels · frames · pixels]; the
+    first of them, [patches, channels · pixels].
 
-    Its frames are equal, and each channel holds at most 256 values: one byte per value of one frame, and a table.
-    Patches of another kind are kept as they are.
+    Raises ValueError where frames differ.
     """
     by_frame = pixel_values.view(len(pixel_values), CHANNELS, frames, -1)
-    still = by_frame[:, :, :1]
-    found = [channel.unique(return_inverse=True) for channel in still.unbind(1)]
-    if not bool((by_frame == still).all()) or max(len(values) for values, _ in found) > 256:
-        return {"pixel_values": pixel_values.contiguous()}
-    table = torch.zeros(CHANNELS, 256, dtype=pixel_values.dtype)
+    if not bool((by_frame == by_frame[:, :, :1]).all()):
+        raise ValueError("the frames of a patch differ: only still pictures are kept")
+    return by_frame[:, :, 0].flatten(1)
+
+
+def pack_patches(patches: Tensor) -> dict[str, Tensor]:
+    """[patches, channels · pixels] as they can be restored bit by bit, a quarter of their size.
+
+    A channel of an eight-bit picture holds at most 256 values: one byte per value, and a table. Patches of another kind
+    are kept as they are.
+    """
+    channels = patches.view(len(patches), CHANNELS, -1).unbind(dim=1)
+    found = [channel.unique(return_inverse=True) for channel in channels]
+    if max(len(values) for values, _ in found) > LEVELS:
+        return {"pixel_values": patches.contiguous()}
+    table = torch.zeros(CHANNELS, LEVELS, dtype=patches.dtype)
     for channel, (values, _) in enumerate(found):
         table[channel, : len(values)] = values
     places = torch.stack([inverse for _, inverse in found], dim=1).to(torch.uint8)
-    return {"patch_places": places.contiguous(), "patch_values": table, "patch_frames": torch.tensor(frames)}
+    return {"patch_places": places.contiguous(), "patch_values": table}
 
 
 def unpack_patches(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if "patch_places" not in tensors:
         return tensors
     places, table = tensors.pop("patch_places"), tensors.pop("patch_values")
-    frames = int(tensors.pop("patch_frames"))
-    offsets = torch.arange(0, table.numel(), 256, dtype=torch.int32)[:, None, None]
-    values = table.view(-1)[places.int() + offsets].expand(-1, -1, frames, -1)
-    return tensors | {"pixel_values": values.reshape(len(places), -1)}
+    offsets = torch.arange(0, table.numel(), LEVELS, dtype=torch.int32)[:, None]
+    values = table.view(-1).index_select(0, (places.int() + offsets).view(-1))
+    return tensors | {"pixel_values": values.view(len(places), -1)}
 
 
 def trim(folder: Path, limit_bytes: int) -> int:

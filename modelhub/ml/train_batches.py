@@ -16,9 +16,9 @@ Example = dict[str, Any]
 
 
 class Source(Protocol):
-    """Where a record's tensors come from: `answer` [tokens] and, where it has images, `pixel_values` [patches,
-    patch_dim] and `image_grid_thw` [images, 3]; with them either `input_ids` and `mm_token_type_ids` [1, prompt] or
-    `hidden` [tokens, hidden], the final hidden states that predict the answer."""
+    """Where a record's tensors come from: `answer` [tokens] and, where it has images, `pixel_values` [patches, …] and
+    `image_grid_thw` [images, 3]; with them either `input_ids` and `mm_token_type_ids` [1, prompt] or `hidden` [tokens,
+    hidden], the final hidden states that predict the answer."""
 
     def example(self, record: TrainRecord) -> Example: ...
 

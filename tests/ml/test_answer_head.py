@@ -109,7 +109,7 @@ def test_no_piece_of_logits_is_larger_than_its_budget(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch, "log_softmax", watched)
     values = given(torch.float32)
     answer_loss(values["hidden"], values["lm_head"], values["targets"])
-    assert len(widest) == 3 and max(widest) == 64 * VOCABULARY and sum(widest) == TOKENS * VOCABULARY
+    assert len(widest) == 3 and max(widest) <= 64 * VOCABULARY and sum(widest) == TOKENS * VOCABULARY
 
 
 def test_a_head_that_would_learn_is_refused() -> None:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from modelhub.ml.branch import FIRST_VERSION, SkinBranch, SkinBranchConfig
+from modelhub.ml.experts import run_experts
 
 SIZES = SkinBranchConfig(hidden=12, patch_dim=20, embed=16, experts=4, expert_width=6, layers=2, top_k=2, rank=5)
 
@@ -55,6 +56,45 @@ def test_forward_equals_a_loop_over_patches_and_experts(branch: SkinBranch) -> N
         torch.testing.assert_close(output.vision_embed[image], embed, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output.skin_logits[image], skin, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output.balance[image], aux, atol=1e-5, rtol=1e-5)
+
+
+def test_one_of_equal_frames_is_enough() -> None:
+    torch.manual_seed(6)
+    branch = SkinBranch(SkinBranchConfig(hidden=12, patch_dim=24, embed=16, experts=0, skin_classes=0, layers=1))
+    frame = torch.randn(10, 3, 1, 4)
+    grid = torch.tensor([[1, 2, 5]])
+    gradients = []
+    outputs = []
+    for patches in (frame.expand(-1, -1, 2, -1).flatten(1), frame.flatten(1)):
+        branch.zero_grad()
+        outputs.append(branch(patches, grid).vision_embed)
+        outputs[-1].square().sum().backward()
+        gradients.append(branch.distill_head.in_proj.weight.grad)
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*gradients)
+
+
+def test_gradients_of_grouped_experts_equal_a_loop_over_experts() -> None:
+    torch.manual_seed(4)
+    experts, width, embed, patches, k = 5, 3, 4, 11, 2
+    shapes = {"h": (patches, embed), "top": (patches, k), "w_in": (experts, width, embed)}
+    shapes |= {"b_in": (experts, width), "w_out": (experts, embed, width)}
+    values = {name: torch.randn(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    chosen = torch.rand(patches, experts - 1).topk(k).indices  # the last expert gets no patch
+    ours, plain = ({name: v.clone().requires_grad_() for name, v in values.items()} for _ in range(2))
+
+    result = run_experts(chosen=chosen, **ours)
+
+    inner = torch.einsum("ewd,pd->pew", plain["w_in"], plain["h"]) + plain["b_in"]
+    every = torch.einsum("edw,pew->ped", plain["w_out"], inner.relu())
+    picked = every.gather(1, chosen[..., None].expand(-1, -1, embed))
+    expected = (picked * plain["top"][..., None]).sum(dim=1)
+    torch.testing.assert_close(result, expected)
+    cotangent = torch.randn_like(expected)
+    result.backward(cotangent)
+    expected.backward(cotangent)
+    for name in values:
+        torch.testing.assert_close(ours[name].grad, plain[name].grad)
 
 
 def test_a_row_takes_its_own_images_and_a_text_row_none(branch: SkinBranch) -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from modelhub.ml import hidden_cache
 from modelhub.ml.hidden_cache import CacheRefused, HiddenCache
-from modelhub.ml.hidden_shard import pack_patches, read_shard, trim, unpack_patches
+from modelhub.ml.hidden_shard import one_frame, pack_patches, read_shard, trim, unpack_patches
 from modelhub.ml.loading import LoadedModel, LoadSpec, load
 from modelhub.ml.train import TrainingError, prepare_model, train
 from modelhub.ml.train_batches import Encoder, collate
@@ -63,8 +63,9 @@ def test_kept_states_are_those_of_a_padded_batch(
         with torch.no_grad():
             hidden = loaded.model.hidden_states(fresh)[fresh["scored"]]
         torch.testing.assert_close(kept["hidden"], hidden, atol=1e-5, rtol=1e-5)
-        for name in ("targets", "answer_lengths", "images_per_row", "pixel_values", "image_grid_thw", "skin_labels"):
+        for name in ("targets", "answer_lengths", "images_per_row", "image_grid_thw", "skin_labels"):
             assert torch.equal(kept[name], fresh[name]), name
+        assert torch.equal(kept["pixel_values"], one_frame(fresh["pixel_values"], 2))
         assert "input_ids" not in kept
 
 
@@ -311,15 +312,18 @@ def test_pictures_come_back_bit_by_bit_at_an_eighth_of_their_size(
 ) -> None:
     encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id)
     pixels = encoder.example(records[0])["pixel_values"]
-    packed = pack_patches(pixels, 2)
-    assert torch.equal(unpack_patches(dict(packed))["pixel_values"], pixels)
+    frame = one_frame(pixels, 2)
+    packed = pack_patches(frame)
+    assert torch.equal(unpack_patches(dict(packed))["pixel_values"], frame)
     assert packed["patch_places"].nbytes * 8 == pixels.nbytes
 
 
-@pytest.mark.parametrize("values", [torch.randn(6, 1176), torch.arange(1176.0).repeat(2, 1)])
-def test_patches_of_another_kind_are_kept_as_they_are(values: torch.Tensor) -> None:
-    packed = pack_patches(values, 2)
+def test_patches_of_another_kind_are_kept_as_they_are_and_moving_ones_refused() -> None:
+    values = torch.randn(100, 12)
+    packed = pack_patches(values)
     assert set(packed) == {"pixel_values"} and torch.equal(unpack_patches(packed)["pixel_values"], values)
+    with pytest.raises(ValueError, match="only still pictures"):
+        one_frame(torch.randn(6, 24), 2)
 
 
 def test_trimming_drops_what_was_wanted_longest_ago(
