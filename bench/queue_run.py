@@ -68,7 +68,9 @@ def run(plan: Plan) -> dict[str, Any]:
 
 
 def seeded(plan: Plan) -> tuple[Study, list[Any], Any]:
-    words: dict[str, Any] = dict.fromkeys(("question", "inclusion", "exclusion_rules", "planned_analysis", "ethics"), "Bench.")
+    words: dict[str, Any] = dict.fromkeys(
+        ("question", "inclusion", "exclusion_rules", "planned_analysis", "ethics"), "Bench."
+    )
     study = create_study(actor=None, title="Bench", overlap=plan.overlap, seed=plan.seed, **words)
     add_sheet(study=study, text="Bench.", actor=None)
     study = start_study(study=study, actor=None)
