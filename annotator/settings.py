@@ -227,6 +227,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": float(REAPER_INTERVAL_S),
         "options": {"expires": float(REAPER_INTERVAL_S)},
     },
+    "refresh-priorities": {
+        "task": "modelhub.tasks.refresh_priorities",
+        "schedule": float(REAPER_INTERVAL_S),
+        "options": {"expires": float(REAPER_INTERVAL_S)},
+    },
     "refresh-statistics": {
         "task": "modelhub.tasks.refresh_statistics",
         "schedule": float(STATISTICS_INTERVAL_S),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from annotator.study import words
 from scoring.models import Amendment
 from scoring.worddiff import Chunk, word_diff
 
@@ -19,10 +20,14 @@ def amendment_changes(amendment: Amendment) -> list[Change]:
     """The parts that differ, in the protocol's order."""
     before, after = amendment.before, amendment.after
     return [
-        Change(key.replace("_", " ").capitalize(), word_diff(_words(before.get(key)), _words(after.get(key))))
+        Change(_name(key), word_diff(_words(before.get(key)), _words(after.get(key))))
         for key in [*before, *(key for key in after if key not in before)]
         if before.get(key) != after.get(key)
     ]
+
+
+def _name(key: str) -> str:
+    return str(words.LABELS.get(key) or key.replace("_", " ").capitalize())
 
 
 def _words(value: Any) -> str:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotator.study import conduct, urgent, views
+from annotator.study import conduct, queue, raters, urgent, views
 
 app_name = "study"
 urlpatterns = [
@@ -16,4 +16,11 @@ urlpatterns = [
     path("<uuid:public_id>/state/<str:state>/", conduct.change_state, name="state"),
     path("<uuid:public_id>/invite/", conduct.invite, name="invite"),
     path("<uuid:public_id>/sheet/", conduct.new_sheet, name="sheet"),
+    path("<uuid:public_id>/queue/", queue.queue, name="queue"),
+    path("<uuid:public_id>/queue/refresh/", queue.refresh, name="refresh"),
+    path("<uuid:public_id>/queue/reclaim/<uuid:rater>/", queue.reclaim, name="reclaim"),
+    path("<uuid:public_id>/queue/skips/<int:number>/", queue.skip_seen, name="skip_seen"),
+    path("<uuid:public_id>/raters/", raters.raters, name="raters"),
+    path("<uuid:public_id>/raters/<uuid:rater>/exclude/", raters.exclude, name="exclude"),
+    path("<uuid:public_id>/raters/<uuid:rater>/expertise/", raters.expertise, name="expertise"),
 ]

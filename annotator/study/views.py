@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
@@ -50,7 +51,7 @@ def create(request: HttpRequest) -> HttpResponse:
             add_refusal(form, refused)
         else:
             return redirect("study:detail", study.public_id)
-    context = {"form": form, "heading": "New study"}
+    context = {"form": form, "heading": _("New study")}
     return render(request, "study/form.html", context, status=422 if form.errors else 200)
 
 
@@ -66,7 +67,7 @@ def edit(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
             add_refusal(form, refused)
         else:
             return redirect("study:detail", study.public_id)
-    context = {"form": form, "study": study, "heading": "Edit the draft"}
+    context = {"form": form, "study": study, "heading": _("Edit the draft")}
     return render(request, "study/form.html", context, status=422 if form.errors else 200)
 
 
@@ -109,11 +110,13 @@ def rater_rows(study: Study, *, named: bool) -> list[dict[str, Any]]:
 
 
 def consent_state(enrolment: Enrolment) -> tuple[str, str]:
+    if enrolment.excluded_at is not None:
+        return _("Excluded"), "bad"
     if enrolment.withdrawn_at is not None:
-        return "Withdrawn", "warn"
+        return _("Withdrawn"), "warn"
     if enrolment.accepted_at is None:
-        return "Invited", ""
-    return "Consented", "ok"
+        return _("Invited"), ""
+    return _("Consented"), "ok"
 
 
 def add_refusal(form: BaseForm, refused: ValidationError) -> None:

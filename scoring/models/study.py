@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from scoring import protocol
@@ -162,19 +163,25 @@ class Study(PublicIdModel):
         """What no single field can tell. Raises ``ValidationError`` keyed by the field to change."""
         problems = {}
         if self.overlap_percent and self.overlap_high is None:
-            problems["overlap_high"] = "Say how many ratings the chosen share of cases gets."
+            problems["overlap_high"] = gettext("Say how many ratings the chosen share of cases gets.")
         if self.overlap_high is not None and self.overlap is not None and self.overlap_high <= self.overlap:
-            problems["overlap_high"] = f"It must be above the {self.overlap} ratings that every narrative gets."
+            problems["overlap_high"] = gettext("It must be above the %(number)s ratings that every narrative gets.") % {
+                "number": self.overlap
+            }
         if self.overlap_high is not None and not self.overlap_percent:
-            problems["overlap_percent"] = "Say which share of the cases gets more ratings."
+            problems["overlap_percent"] = gettext("Say which share of the cases gets more ratings.")
         if self.crossed and self.strategy == self.Strategy.IN_ORDER:
-            problems["strategy"] = "A crossed study shows the texts of a case in random order. Choose another order."
+            problems["strategy"] = gettext(
+                "A crossed study shows the texts of a case in random order. Choose another order."
+            )
         if self.strategy == self.Strategy.QUOTA and not self.quotas:
-            problems["quotas"] = "State the quotas that decide the order."
+            problems["quotas"] = gettext("State the quotas that decide the order.")
         if (self.gold_percent or 0) + (self.repeat_percent or 0) > MOST_CHECKS:
-            problems["gold_percent"] = f"Gold and repeats together are at most {MOST_CHECKS} % of the queue."
+            problems["gold_percent"] = gettext("Gold and repeats together are at most %(number)s %% of the queue.") % {
+                "number": MOST_CHECKS
+            }
         if self.lease_minutes is not None and self.lease_minutes < 1:
-            problems["lease_minutes"] = "Hold a narrative for at least one minute."
+            problems["lease_minutes"] = gettext("Hold a narrative for at least one minute.")
         if problems:
             raise ValidationError(problems)
 

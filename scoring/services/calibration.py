@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import (
     CalibrationAnswer,
@@ -29,19 +30,24 @@ from scoring.weighted_kappa import quadratic_kappa
 def check_gate(study: Study) -> None:
     """Raises ``ValidationError`` when the study asks for a gate or gold that its rubric's examples cannot bear."""
     if study.gold_percent and not examples_of(study.rubric, Role.GOLD):
-        raise ValidationError("Silent gold needs narratives with agreed scores: add gold examples first.")
+        raise ValidationError(_("Silent gold needs narratives with agreed scores: add gold examples first."))
     if study.gate_kappa is None:
         return
     gate = examples_of(study.rubric, Role.GATE)
     gaps = missing_levels(gate)
     if gaps:
         words = "; ".join(f"{DIMENSION_NAMES[key]} {', '.join(map(str, levels))}" for key, levels in gaps.items())
-        raise ValidationError(f"The gate's examples must show every level from 0 to 5. Still missing: {words}.")
+        raise ValidationError(
+            _("The gate's examples must show every level from 0 to 5. Still missing: %(words)s.") % {"words": words}
+        )
     lenient = lenient_kappa(gate)
     if study.gate_kappa <= lenient:
         raise ValidationError(
-            f"With these examples someone who only ever answers 4 or 5 can reach a kappa of {lenient:.2f}. "
-            "Ask for more, or add examples of low quality."
+            _(
+                "With these examples someone who only ever answers 4 or 5 can reach a kappa of %(kappa)s. "
+                "Ask for more, or add examples of low quality."
+            )
+            % {"kappa": f"{lenient:.2f}"}
         )
 
 
@@ -56,7 +62,7 @@ def start_attempt(*, rubric: RubricVersion, rater: Any) -> CalibrationAttempt:
         return unfinished
     pool = examples_of(rubric, Role.GATE)
     if not pool or missing_levels(pool):
-        raise ValidationError("The examples of this rubric do not span its scale yet. Ask the administrator.")
+        raise ValidationError(_("The examples of this rubric do not span its scale yet. Ask the administrator."))
     number = CalibrationAttempt.objects.filter(rubric=rubric, rater=rater).count() + 1
     seen = set(
         CalibrationAnswer.objects.filter(attempt__rater=rater, answered_at__isnull=False).values_list(
@@ -100,7 +106,7 @@ def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str
     dimension where a level is missing or off the scale.
     """
     problems = {
-        key: f"Score {name}, {LEVELS[0]} to {LEVELS[-1]}."
+        key: _("Score %(name)s, 0 to 5.") % {"name": name}
         for key, name in DIMENSION_NAMES.items()
         if scores.get(key) not in LEVELS
     }

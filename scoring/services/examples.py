@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, CalibrationExample, NarrativeVersion, RubricVersion
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES, LEVELS
@@ -31,19 +32,21 @@ def add_example(
     already, and for one that raters have in a queue: an example has answers, a rating must not.
     """
     if role not in Role.values:
-        raise ValidationError("Choose what the example is for.")
+        raise ValidationError(_("Choose what the example is for."))
     problems = {
-        key: f"Give the agreed level of {name}, {LEVELS[0]} to {LEVELS[-1]}."
+        key: _("Give the agreed level of %(name)s, 0 to 5.") % {"name": name}
         for key, name in DIMENSION_NAMES.items()
         if scores.get(key) not in LEVELS
     }
     if problems:
         raise ValidationError(problems)
     if CalibrationExample.objects.filter(rubric=rubric, version=version, retired_at=None).exists():
-        raise ValidationError("This narrative is an example already. Retire that one first.")
+        raise ValidationError(_("This narrative is an example already. Retire that one first."))
     queued = Assignment.objects.filter(version=version, purpose=Assignment.Purpose.LIVE)
     if queued.exclude(state=Assignment.State.CLOSED).exists():
-        raise ValidationError("This narrative is in a queue: raters score it without knowing any answer. Take another.")
+        raise ValidationError(
+            _("This narrative is in a queue: raters score it without knowing any answer. Take another.")
+        )
     example = CalibrationExample.objects.create(
         rubric=rubric,
         version=version,
@@ -60,7 +63,7 @@ def add_example(
 def retire_example(*, example: CalibrationExample, actor: Any) -> CalibrationExample:
     """Use an example no more; attempts that had it keep it. Raises ``ValidationError`` when it is retired already."""
     if not CalibrationExample.objects.filter(pk=example.pk, retired_at=None).update(retired_at=timezone.now()):
-        raise ValidationError("This example is retired already.")
+        raise ValidationError(_("This example is retired already."))
     example.refresh_from_db()
     record_event(actor=actor, action="calibration.example_retired", subject=example)
     return example

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from annotator.rating.door import rater_page
@@ -26,7 +27,7 @@ def consent(request: HttpRequest, study: uuid.UUID) -> HttpResponse:
     if sheet is None:
         raise Http404("This study has no information sheet.")
     if request.method == "POST" and "decline" in request.POST:
-        messages.info(request, "You have not accepted, and nothing was recorded. You may still accept later.")
+        messages.info(request, _("You have not accepted, and nothing was recorded. You may still accept later."))
         return redirect("rating:mine")
     form = StatementForm.from_profile(request.user)
     if request.method == "POST":
@@ -63,6 +64,7 @@ def leave(request: HttpRequest, study: uuid.UUID) -> HttpResponse:
         except ValidationError as refused:
             messages.error(request, refused.messages[0])
         else:
-            messages.success(request, f"You have withdrawn from “{enrolment.study}”. What you submitted stays.")
+            words = _("You have withdrawn from “%(study)s”. What you submitted stays.")
+            messages.success(request, words % {"study": enrolment.study})
         return redirect("rating:mine")
     return render(request, "rating/withdraw.html", {"study": enrolment.study})
