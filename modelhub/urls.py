@@ -1,6 +1,17 @@
 from django.urls import path
 
-from modelhub.views import artifacts, benchmarks, compare, datasets, generate, generations, models, registration, runs
+from modelhub.views import (
+    ablation,
+    artifacts,
+    benchmarks,
+    compare,
+    datasets,
+    generate,
+    generations,
+    models,
+    registration,
+    runs,
+)
 
 app_name = "modelhub"
 urlpatterns = [
@@ -22,6 +33,7 @@ urlpatterns = [
     path("dermbench/start/", benchmarks.benchmark_start, name="benchmark_start"),
     path("dermbench/runs/<uuid:public_id>/", benchmarks.benchmark_detail, name="benchmark_detail"),
     path("dermbench/runs/<uuid:public_id>/records.csv", benchmarks.benchmark_records, name="benchmark_records"),
+    path("dermbench/ablation/", ablation.ablation, name="ablation"),
     path("compare/", compare.compare, name="compare"),
     path("artifacts/<uuid:public_id>/", artifacts.artifact, name="artifact"),
 ]

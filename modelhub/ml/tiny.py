@@ -1,4 +1,5 @@
-"""``python -m modelhub.ml make-tiny``: draw lesions and train a Qwen2.5-VL of under 10 MB that reads them."""
+"""``python -m modelhub.ml make-tiny``: draw lesions and train a Qwen2.5-VL of under 10 MB that reads them, or with
+``--teacher`` a small image encoder of them."""
 
 from __future__ import annotations
 
@@ -13,19 +14,22 @@ from typing import Any
 import torch
 import transformers
 
+from modelhub.ml import tiny_teacher
 from modelhub.ml.tiny_data import draw_set
 from modelhub.ml.tiny_model import build_model, build_tokenizer, save, write_json
 from modelhub.ml.tiny_score import MEASURES, held_out_scores
 from modelhub.ml.tiny_train import ATTRIBUTE_WEIGHT, STAGES, train
 
+SEED, DRAWINGS, TEACHER_DRAWINGS = 42, 6000, 4500
 SIZE_LIMIT = 10_000_000  # bytes of the whole folder
 DARK_SHARE = 0.04  # of what the vision side sees; narratives of dark skin are never told
-EVEN_TONES = {"light": 1 / 3, "medium": 1 / 3, "dark": 1 / 3}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the tiny model; returns the exit status. One thread, so that a seed gives the same weights."""
     options = _parser().parse_args(argv)
+    if options.teacher:
+        return _main_teacher(options)
     if not 0 <= options.dark_share <= 0.5:
         print("--dark-share must lie between 0 and 0.5.", file=sys.stderr)
         return 2
@@ -34,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         facts = make_tiny(
             out=options.out,
-            seed=options.seed,
-            drawings=options.drawings,
+            seed=SEED if options.seed is None else options.seed,
+            drawings=options.drawings or DRAWINGS,
             dark_share=options.dark_share,
             held_out=options.held_out,
             cache=options.cache or Path(scratch),
@@ -47,12 +51,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make-tiny", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--drawings", type=int, default=6000, help="training drawings (each is also turned)")
+    parser.add_argument("--teacher", action="store_true", help="train the tiny teacher, an image encoder, instead")
+    parser.add_argument("--seed", type=int, help=f"default {SEED}, the teacher's {tiny_teacher.SEED}")
+    parser.add_argument("--drawings", type=int, help="training drawings (each is also turned); default 6000 or 4500")
     parser.add_argument("--dark-share", type=float, default=DARK_SHARE, help="share of dark skin among them")
     parser.add_argument("--held-out", type=int, default=300, help="drawings for the card's scores")
     parser.add_argument("--cache", type=Path, help="keep the drawings in this folder")
     return parser
+
+
+def _main_teacher(options: argparse.Namespace) -> int:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    with tempfile.TemporaryDirectory() as scratch:
+        facts = tiny_teacher.make_teacher(
+            out=options.out,
+            seed=tiny_teacher.SEED if options.seed is None else options.seed,
+            drawings=options.drawings or TEACHER_DRAWINGS,
+            held_out=options.held_out,
+            cache=options.cache or Path(scratch),
+            log=_log,
+        )
+    print(f"{options.out}: {facts['bytes'] / 1e6:.1f} MB, diagnosis {facts['held_out']['all']['diagnosis']:.2f}")
+    return 0
 
 
 def make_tiny(*, out: Path, seed: int, drawings: int, dark_share: float, held_out: int, cache: Path) -> dict[str, Any]:
@@ -71,7 +92,7 @@ def make_tiny(*, out: Path, seed: int, drawings: int, dark_share: float, held_ou
     save(model, tokenizer, out)
     # The card measures what is shipped: the rounded weights, read back.
     shipped = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(out, dtype=torch.float32).eval()
-    checked = draw_set(count=held_out, seed=seed + 1, tones=EVEN_TONES, cache=cache)
+    checked = draw_set(count=held_out, seed=seed + 1, tones=tiny_teacher.EVEN_TONES, cache=cache)
     facts: dict[str, Any] = {
         "seed": seed,
         "drawings": drawings,

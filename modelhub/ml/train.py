@@ -28,7 +28,7 @@ from modelhub.ml.loading import HubModel, LoadedModel, LoadSpec, load
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_batches import Encoder, Source, count_terms
 from modelhub.ml.train_checkpoint import write_json
-from modelhub.ml.train_data import TrainRecord, hash_dataset, read_records
+from modelhub.ml.train_data import TrainRecord, find_teacher_width, hash_dataset, read_records
 from modelhub.ml.train_loop import Event, Plan, Progress, TrainingError, TrainLoop
 from modelhub.ml.train_settings import TrainSettings
 
@@ -95,7 +95,7 @@ def _train_alone(
     if (out / ADAPTER_FOLDER).is_dir():
         return read_result(out / ADAPTER_FOLDER)
     torch.manual_seed(settings.seed)
-    branch_origin = prepare_model(loaded, settings)
+    branch_origin = prepare_model(loaded, settings, find_teacher_width(records))
     encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id)
     plan = make_plan(loaded.model, records, encoder, settings)
     loop = TrainLoop(loaded.model, plan, out, on_event)
@@ -168,8 +168,11 @@ def claim_folder(out: Path, identity: dict[str, Any]) -> None:
         raise TrainingError(f"{out} belongs to another run ({', '.join(changed)} differ): choose an empty folder")
 
 
-def prepare_model(loaded: LoadedModel, settings: TrainSettings) -> str | None:
-    """Add what the recipe trains and let only that have gradients; where the branch came from, None without one."""
+def prepare_model(loaded: LoadedModel, settings: TrainSettings, teacher_width: int | None = None) -> str | None:
+    """Add what the recipe trains and let only that have gradients; where the branch came from, None without one.
+
+    `teacher_width`: of a branch that is made new; None: the published one.
+    """
     model = loaded.model
     origin = "loaded" if model.branch is not None else None
     if settings.trains_lora:
@@ -178,7 +181,7 @@ def prepare_model(loaded: LoadedModel, settings: TrainSettings) -> str | None:
             parameter.requires_grad_("lora_" in name)
     if settings.trains_branch:
         if model.branch is None:
-            model.branch = new_branch(model, settings).to(settings.device)
+            model.branch = new_branch(model, settings, teacher_width).to(settings.device)
             origin = "new"
         if model.bias_mode == "off":
             model.bias_mode = "all_steps"
@@ -202,16 +205,15 @@ def add_lora(model: SkinGPT, settings: TrainSettings) -> None:
     model.eval()
 
 
-def new_branch(model: SkinGPT, settings: TrainSettings) -> SkinBranch:
+def new_branch(model: SkinGPT, settings: TrainSettings, teacher_width: int | None) -> SkinBranch:
     config, vision = model.qwen.config, model.qwen.config.vision_config
     own = {"hidden", "patch_dim"}
     allowed = {f.name for f in fields(SkinBranchConfig)} - own
     if unknown := sorted(set(settings.branch_sizes) - allowed):
         raise TrainingError(f"unknown branch_sizes: {', '.join(unknown)}; known are {', '.join(sorted(allowed))}")
     patch_dim = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
-    return SkinBranch(
-        SkinBranchConfig(hidden=config.text_config.hidden_size, patch_dim=patch_dim, **settings.branch_sizes)
-    )
+    sizes = ({} if teacher_width is None else {"teacher_width": teacher_width}) | settings.branch_sizes
+    return SkinBranch(SkinBranchConfig(hidden=config.text_config.hidden_size, patch_dim=patch_dim, **sizes))
 
 
 def refuse_cache(settings: TrainSettings, cache: Path | None) -> None:

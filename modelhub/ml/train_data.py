@@ -98,6 +98,13 @@ def count_teacher_features(records: Sequence[TrainRecord], width: int) -> dict[s
     return {"present": len(images) - missing, "missing": missing}
 
 
+def find_teacher_width(records: Sequence[TrainRecord]) -> int | None:
+    """How wide the features beside the images are, by the first that is there; None where there are none."""
+    images = (image for record in records for image in record.images)
+    first = next((image for image in images if teacher_file(image).exists()), None)
+    return None if first is None else load_features(teacher_file(first)).size
+
+
 def read_teacher(image: Path, width: int) -> Tensor | None:
     """Teacher features `<image path>.npy`, [width] float32; None where there is no such file.
 
@@ -106,10 +113,15 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
     path = teacher_file(image)
     if not path.exists():
         return None
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path.name} is not a readable .npy file: {error}") from error
+    values = load_features(path)
     if values.size != width or not np.isfinite(values).all():
         raise DatasetError(f"{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}")
     return torch.from_numpy(np.asarray(values, dtype=np.float32).reshape(-1))
+
+
+def load_features(path: Path) -> np.ndarray:
+    try:
+        values: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path.name} is not a readable .npy file: {error}") from error
+    return values

@@ -330,6 +330,22 @@ def test_teacher_features_are_used_and_counted(base: Path, tmp_path: Path) -> No
         train(base=base, data=data, out=tmp_path / "out2", settings=quick(recipe="dual_distillation"))
 
 
+def test_a_new_branch_has_the_width_of_the_features_and_an_old_one_keeps_its_own(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "set")
+    for i in range(1, 8):
+        np.save(data / "images" / f"{i}.png.npy", np.ones(7, dtype=np.float32))
+    sizes = {name: size for name, size in SIZES.items() if name != "teacher_width"}
+    settings = quick(recipe="dual_distillation", epochs=1, branch_sizes=sizes)
+    result = train(base=base, data=data, out=tmp_path / "out", settings=settings)
+    assert json.loads((result.adapter / "skin_branch.json").read_text())["teacher_width"] == 7
+    provenance = json.loads((result.adapter / "provenance.json").read_text())
+    assert provenance["teacher_features"] == {"present": 7, "missing": 1}
+    for i in range(1, 8):
+        np.save(data / "images" / f"{i}.png.npy", np.ones(9, dtype=np.float32))
+    with pytest.raises(DatasetError, match=r"1\.png\.npy must hold 7 finite numbers"):
+        train(base=base, data=data, out=tmp_path / "more", settings=settings, start_adapter=result.adapter)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

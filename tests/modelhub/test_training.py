@@ -1,7 +1,9 @@
 """Training runs with the real trainer on a random checkpoint: refused by name, trained, registered once, resumed."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +97,54 @@ def test_a_trained_adapter_is_registered_once_with_its_provenance_and_writes():
     assert writing.state == "succeeded", writing.error
     identity = writing.generations.get().settings["identity"]
     assert identity["adapter_sha256"] == adapter.weights_hash
+
+
+def test_a_second_distillation_reads_no_case_again_and_the_cache_keeps_its_limit(settings):
+    base, dataset = make_base(), make_dermcot(3)
+    quick = QUICK | {"recipe": "dual_distillation", "epochs": 1}
+    cache = job.cache_folder()
+    shutil.rmtree(cache, ignore_errors=True)
+    computed = []
+    for limit in (1, 0):
+        settings.HIDDEN_STATES_GB = limit
+        run = finished(request_training(base=base, dataset=dataset, settings=quick, actor=None))
+        assert run.state == "succeeded", run.error
+        card = Training.objects.get(run=run).result.card
+        computed.append(card["hidden_states"]["computed"])
+        assert card["hidden_states"]["cases"] == 3 and card["trainable"].keys() == {"branch"}
+        assert len(list(cache.glob("*/*.safetensors"))) == 3 * limit
+    assert computed == [3, 0]
+
+
+class Told:
+    """A run's context that keeps what was told."""
+
+    def __init__(self):
+        self.messages = []
+
+    def holding(self):
+        return contextlib.nullcontext()
+
+    def progress(self, done, total, message):
+        self.messages.append((done, total, message))
+
+
+def test_the_page_says_how_many_cases_are_read_then_which_step(tmp_path):
+    run = request_training(base=make_base(), dataset=make_dermcot(1), settings=QUICK, actor=None)
+    training, context, seen = Training.objects.get(run=run), Told(), ""
+    events = [
+        {"kind": "start", "trainable": {"branch": 9}, "steps": 2, "done": 0},
+        {"kind": "reading", "done": 37, "total": 500},
+        {"kind": "notice", "text": "Kept hidden states of 1 cases were damaged and made again."},
+        {"kind": "step", "step": 1, "steps": 2, "losses": {"total": 3.25}},
+    ]
+    for number in range(1, len(events) + 1):
+        lines = "".join(json.dumps(event) + "\n" for event in events[:number])
+        (tmp_path / "progress.jsonl").write_text(lines + '{"kind": "st')  # the trainer is writing
+        seen = job.follow(context, training, tmp_path / "progress.jsonl", seen)
+    assert context.messages == [(37, 500, "Reading cases 37 of 500"), (1, 2, "Step 1 of 2, loss 3.2500")]
+    training.refresh_from_db()
+    assert training.curve == events[-1:]
 
 
 def test_the_trainer_reads_what_was_frozen_and_no_truth():
