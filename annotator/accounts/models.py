@@ -1,6 +1,7 @@
 """People: who logs in, what they may do, and what a reader of their scores needs to know about them."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 
@@ -69,11 +70,16 @@ class User(AbstractUser):
 
     @cached_property
     def roles(self) -> frozenset[str]:
-        """Names of the roles held; one query per request."""
-        held = set(self.groups.values_list("name", flat=True)) & set(roles.ROLES)
-        if self.is_superuser:
-            held.add(roles.ADMINISTRATOR)
-        return frozenset(held)
+        """Names of the roles held."""
+        return self._roles_of(self.groups.values_list("name", flat=True))
+
+    def remember_roles(self, groups: Iterable[str]) -> None:
+        """Take the roles from the names of her groups, read together with her."""
+        self.__dict__["roles"] = self._roles_of(groups)
+
+    def _roles_of(self, groups: Iterable[str]) -> frozenset[str]:
+        held = set(groups) & set(roles.ROLES)
+        return frozenset(held | {roles.ADMINISTRATOR} if self.is_superuser else held)
 
     @property
     def role_names(self) -> list[str]:

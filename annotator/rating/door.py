@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 
@@ -41,9 +41,11 @@ def _assignment_door(view: View, hers: Callable[[int], Q]) -> View:
     @wraps(view)
     def opened(request: HttpRequest, public_id: uuid.UUID, **kwargs: Any) -> HttpResponseBase:
         rater = user_of(request).pk
-        takes_part = Enrolment.objects.filter(rater=rater, accepted_at__isnull=False, withdrawn_at__isnull=True)
-        found = Assignment.objects.filter(hers(rater), study__enrolments__in=takes_part)
-        found = found.select_related("study", "version__narrative__case")
-        return view(request, get_object_or_404(found, public_id=public_id), **kwargs)
+        found = Assignment.objects.filter(hers(rater)).select_related("study", "version__narrative__case")
+        assignment = get_object_or_404(found, public_id=public_id)
+        accepted = Enrolment.objects.filter(rater=rater, accepted_at__isnull=False, withdrawn_at__isnull=True)
+        if not accepted.filter(study=assignment.study_id).exists():
+            raise Http404("She does not take part in this study.")
+        return view(request, assignment, **kwargs)
 
     return rater_page(opened)

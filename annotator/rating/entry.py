@@ -56,6 +56,11 @@ def is_entered(fields: Mapping[str, str], key: str) -> bool:
     return bool(fields.get(f"{key}_reason")) if value == CANNOT_JUDGE else bool(value)
 
 
+def is_blank(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the six rows show nothing of hers, so that they look the same for every case."""
+    return not errors and not any(fields.get(name) for name in _SCORE_FIELDS - {"comment"})
+
+
 def dimension_rows(fields: Mapping[str, str], errors: Mapping[str, Sequence[str]] | None = None) -> list[DimensionRow]:
     """The six rows with what was entered; the first with an error, else without a score, is active."""
     errors = errors or {}

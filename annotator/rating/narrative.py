@@ -14,6 +14,8 @@ from annotator.rating.marking import entered_mark
 from scoring.models import Case, Mark, NarrativeVersion
 from scoring.narrative_format import ADVICE, DIAGNOSIS, STEP_KINDS
 
+A_DAY_S = 86_400  # how long a part of the page that is the same for every case is kept
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -25,10 +27,11 @@ class Reference:
 
 def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> dict[str, Any]:
     """The text as numbered steps under the headings of their kinds, in reading order, each with its mark."""
-    steps = [
-        step | {"shown": exact_html(step["text"]), "mark": entered_mark(fields, step["number"])}
-        for step in version.step_texts()
-    ]
+    steps = []
+    for step in version.step_texts():
+        mark = entered_mark(fields, step["number"])
+        keep_s = 0 if any(mark.values()) else A_DAY_S
+        steps.append(step | {"shown": exact_html(step["text"]), "mark": mark, "keep_mark_s": keep_s})
     sections = [
         {
             "kind": kind,

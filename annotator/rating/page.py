@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from annotator.rating import entry
-from annotator.rating.narrative import case_context, image_urls, narrative_context, reference_of
+from annotator.rating.narrative import A_DAY_S, case_context, image_urls, narrative_context, reference_of
 from annotator.rating.previous import previous_case
 from scoring.models import Assignment, Mark, NarrativeVersion, Rating, RatingDraft, Skip, Study
 from scoring.services.reveals import knows_reference
@@ -23,6 +23,7 @@ def assignment_page(
         kept = entry.rating_fields(corrects) | kept
     corrections = {name: text for name, text in kept.items() if name.startswith("step-")}
     fields = corrections | (changes.pop("fields", None) or kept)
+    errors = changes.pop("errors", {})
     is_own = assignment.purpose == Assignment.Purpose.REVISION
     return {
         "assignment": assignment,
@@ -31,7 +32,8 @@ def assignment_page(
         "is_own_revision": is_own,
         "changes": revision_changes(version) if is_own else [],
         "fields": fields,
-        "rows": entry.dimension_rows(fields, changes.pop("errors", None)),
+        "rows": entry.dimension_rows(fields, errors),
+        "keep_rows_s": A_DAY_S if entry.is_blank(fields, errors) else 0,
         "corrections": corrections,
         "client_uuid": entry.client_uuid(assignment, rater, corrects),
         "revision": draft.revision if draft else 0,
@@ -41,7 +43,7 @@ def assignment_page(
         "images": image_urls(version.narrative.case),
         "reference": reference_of(version.narrative.case) if shows_reference(assignment, rater, corrects) else None,
         "previous": changes.pop("previous") if "previous" in changes else previous_case(rater, apart_from=assignment),
-        "done_today": done_today(rater),
+        "done_today": changes.pop("done_today") if "done_today" in changes else done_today(rater),
         "skip_reasons": Skip.Reason.choices,
         "error_types": Mark.ErrorType.choices,
         "severities": Mark.Severity.choices,

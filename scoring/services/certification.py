@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from scoring.models import Certification, Dispute, NarrativeVersion, Rating, Study
+from scoring.models import Assignment, Certification, Dispute, NarrativeVersion, Rating, Score, Study
 from scoring.services.audit import record_event
 from scoring.verdict import ADJUDICATION, INCOMPLETE, RatingScores, Verdict, decide
 
@@ -19,10 +19,13 @@ def certify_version(*, study: Study, version: NarrativeVersion) -> Certification
     Each rater's last word counts. An adjudicator's decision stands until a rating or a dispute it
     did not see comes in.
     """
-    NarrativeVersion.objects.select_for_update().get(pk=version.pk)
-    ratings, disputes = live_ratings(study, version), open_disputes(version)
-    verdict = verdict_for(study, version, ratings, disputes)
+    NarrativeVersion.objects.select_for_update().values_list("pk").get(pk=version.pk)
     current = Certification.objects.filter(study=study, version=version, is_current=True).first()
+    disputes = open_disputes(version)
+    if current is None and _decided(study, version, live_scores(study, version), disputes).outcome == INCOMPLETE:
+        return None  # the common case, told by one query
+    ratings = live_ratings(study, version)
+    verdict = verdict_for(study, version, ratings, disputes)
     if current is not None and _rests_on(current, ratings, disputes):
         return current
     Certification.objects.filter(study=study, version=version, is_current=True).update(is_current=False)
@@ -103,14 +106,29 @@ def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
     return list(ratings.order_by("pk").prefetch_related("scores"))
 
 
+def live_scores(study: Study, version: NarrativeVersion) -> list[RatingScores]:
+    """The same as the rule reads them: who gave which scores."""
+    rows = Score.objects.filter(
+        rating__study=study, rating__version=version, rating__is_current=True, rating__purpose=Assignment.Purpose.LIVE
+    ).values_list("rating_id", "rating__rater_id", "dimension", "value")
+    given: dict[tuple[int, int], dict[str, float | None]] = {}
+    for rating, rater, dimension, value in rows.order_by("rating_id"):
+        given.setdefault((rating, rater), {})[dimension] = value
+    return [RatingScores(rater, scores) for (_rating, rater), scores in given.items()]
+
+
 def open_disputes(version: NarrativeVersion) -> list[Dispute]:
     """What raters hold against the reference of the version's case, unsettled, the oldest first."""
     return list(Dispute.objects.open().filter(case__narratives=version.narrative_id).order_by("pk"))
 
 
 def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating], disputes: list[Dispute]) -> Verdict:
+    return _decided(study, version, _as_inputs(ratings), disputes)
+
+
+def _decided(study: Study, version: NarrativeVersion, given: list[RatingScores], disputes: list[Dispute]) -> Verdict:
     disputed = [dispute.diagnosis for dispute in disputes]
-    return decide(study.policy.rule, _as_inputs(ratings), author_ids(version), disputed)
+    return decide(study.policy.rule, given, author_ids(version), disputed)
 
 
 def scores_used(ratings: list[Rating]) -> str:

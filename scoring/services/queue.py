@@ -115,6 +115,14 @@ def hold_next(*, study: Study, rater: Any) -> Assignment | None:
     return _attempted(study, enrolment, Assignment.State.HELD)
 
 
+@transaction.atomic
+def claim_and_hold(*, study: Study, rater: Any) -> tuple[Assignment | None, Assignment | None]:
+    """``claim_next`` and then ``hold_next``, in one transaction: what a submission is answered with."""
+    enrolment = _permitted(study, rater)
+    claimed = _attempted(study, enrolment, Assignment.State.CLAIMED)
+    return claimed, _attempted(study, enrolment, Assignment.State.HELD) if claimed is not None else None
+
+
 def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Assignment:
     """A slot of this very version, in whatever language, for a rater who was asked for it.
 

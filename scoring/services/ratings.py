@@ -171,11 +171,9 @@ def _sent_before(client_uuid: uuid.UUID, assignment: Assignment, rater: Any) -> 
 
 
 def _lock_hers(assignment: Assignment, rater: Any) -> Assignment:
-    locked = (
-        Assignment.objects.select_for_update(of=("self",))
-        .select_related("study__rubric", "study__policy", "version__narrative__case")
-        .get(pk=assignment.pk)
-    )
+    slots = Assignment.objects.select_for_update(of=("self",)).select_related("study__policy")
+    locked = slots.get(pk=assignment.pk)
+    locked.version = assignment.version  # a text never changes, so the one that was read will do
     if locked.rater_id != rater.pk or locked.state in {Assignment.State.OPEN, Assignment.State.HELD}:
         raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
     if locked.state == Assignment.State.CLOSED:
@@ -198,7 +196,7 @@ def _store(
         study=assignment.study,
         version=assignment.version,
         rater=rater,
-        rubric=assignment.study.rubric,
+        rubric_id=assignment.study.rubric_id,
         purpose=assignment.purpose,
         client_uuid=client_uuid,
         supersedes=supersedes,

@@ -106,7 +106,7 @@ def test_the_list_asks_the_same_number_of_questions_for_10_and_60_cases(admin, d
     source = make_source()
     for _ in range(10):
         make_case(source=source)
-    questions = 8  # session, user, roles, sources, tones, count, cases, images
+    questions = 7  # session, user with roles, sources, tones, count, cases, images
     with django_assert_num_queries(questions):
         admin.get(reverse("cases:list"))
     for _ in range(50):

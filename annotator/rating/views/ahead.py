@@ -4,15 +4,16 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, JsonResponse
+from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from annotator.rating.door import own_assignment
-from annotator.rating.page import assignment_page
+from annotator.rating.page import assignment_page, done_today
 from annotator.rating.previous import as_previous
-from scoring.models import Assignment, Rating, Study
-from scoring.services.queue import claim_next, hold_next
+from scoring.models import Assignment, NarrativeVersion, Rating, Study
+from scoring.services.queue import claim_and_hold, hold_next
 from scoring.services.reveals import record_reveal
 
 CASE = "rating/partials/case.html"
@@ -23,7 +24,11 @@ PREVIOUS = "rating/partials/previous.html"
 @require_safe
 def ahead(request: HttpRequest, assignment: Assignment) -> JsonResponse:
     """``{"ahead": {"id", "url", "main"} or null}``: the case that comes after this one, for her page to fetch early."""
-    return JsonResponse({"ahead": _held(request, assignment.study)})
+    try:
+        held = hold_next(study=assignment.study, rater=request.user)
+    except ValidationError:
+        held = None
+    return JsonResponse({"ahead": _case_part(request, held, done_today(request.user) + 1) if held else None})
 
 
 def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
@@ -31,20 +36,20 @@ def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
     form); ``previous`` is shown above it, ``ahead`` is to be fetched early. ``{"go": address}`` leads to a page
     that says why there is no case.
     """
-    study = rating.study
     try:
-        claimed = claim_next(study=study, rater=request.user)
+        claimed, held = claim_and_hold(study=rating.study, rater=request.user)
     except ValidationError:
         claimed = None
     if claimed is None:
-        return JsonResponse({"go": reverse("rating:study", args=[study.public_id])})
-    known = str(claimed.public_id) == request.POST.get("ahead")
+        return JsonResponse({"go": reverse("rating:study", args=[rating.study.public_id])})
+    is_known = str(claimed.public_id) == request.POST.get("ahead")
+    done = done_today(request.user)
     previous = {"previous": as_previous(rating, request.user)}
     return JsonResponse(
         {
-            "case": None if known else case_part(request, claimed),
-            "previous": render_to_string(PREVIOUS, previous, request),
-            "ahead": _held(request, study),
+            "case": None if is_known else _case_part(request, claimed, done),
+            "previous": _rendered(request, PREVIOUS, previous),
+            "ahead": _case_part(request, held, done + 1) if held else None,
         }
     )
 
@@ -54,24 +59,23 @@ def refuse_in_place(request: HttpRequest, assignment: Assignment, context: dict[
     return JsonResponse({"case": _part(request, assignment, context)}, status=422)
 
 
-def case_part(request: HttpRequest, assignment: Assignment) -> dict[str, str]:
+def _case_part(request: HttpRequest, assignment: Assignment, done: int) -> dict[str, str]:
     """A case as the page shows it; a study that always names the reference reveals it with that."""
+    assignment.version = NarrativeVersion.objects.select_related("narrative__case").get(pk=assignment.version_id)
     if assignment.study.reveal == Study.Reveal.ALWAYS:
         record_reveal(rater=request.user, case=assignment.version.narrative.case)
-    return _part(request, assignment, assignment_page(assignment, request.user, previous=None))
-
-
-def _held(request: HttpRequest, study: Study) -> dict[str, str] | None:
-    try:
-        held = hold_next(study=study, rater=request.user)
-    except ValidationError:
-        return None
-    return case_part(request, held) if held is not None else None
+    context = assignment_page(assignment, request.user, previous=None, done_today=done)
+    return _part(request, assignment, context)
 
 
 def _part(request: HttpRequest, assignment: Assignment, context: dict[str, Any]) -> dict[str, str]:
     return {
         "id": str(assignment.public_id),
         "url": reverse("rating:assignment", args=[assignment.public_id]),
-        "main": render_to_string(CASE, context, request),
+        "main": _rendered(request, CASE, context),
     }
+
+
+def _rendered(request: HttpRequest, template: str, context: dict[str, Any]) -> str:
+    """Without the context processors: a part of a page needs neither messages nor navigation."""
+    return render_to_string(template, context | {"csrf_token": get_token(request)})
