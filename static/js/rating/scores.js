@@ -59,7 +59,9 @@ Rating.onCase((form, signal) => {
 
   const choose = (value) => {
     const row = active();
-    Rating.set(row.querySelector(`input[value="${value}"]`), value);
+    const input = row.querySelector(`input[value="${value}"]`);
+    if (!input) return; // examples with agreed scores take no “cannot judge”
+    Rating.set(input, value);
     if (value === "x") reasonOf(row).focus();
     else advance();
   };
@@ -70,6 +72,7 @@ Rating.onCase((form, signal) => {
   };
 
   const openComment = (details) => {
+    if (!details) return;
     details.open = true;
     details.querySelector("textarea").focus();
   };
