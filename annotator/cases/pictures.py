@@ -12,6 +12,7 @@ from annotator.accounts.models import User
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, RESEARCHER
 from annotator.accounts.signed_in import user_of
 from scoring.models import Assignment, CaseFlag, CaseImage, PairSlot, UrgentNotice
+from scoring.services.examples import is_example_for
 
 CACHE = "private, max-age=43200, immutable"
 
@@ -29,10 +30,10 @@ def thumbnail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponseBase:
 
 
 def may_see(user: User, case_id: int) -> bool:
-    """Staff see all images; a dermatologist those she was given to rate or compare, or to answer an urgent notice of.
+    """Staff see all images; a dermatologist what she was given to rate, compare or learn from, and her urgent notices.
 
     A flag that pulls a case takes its images from raters at once. Small questions one by one: the usual answer
-    needs two of them, and one query of all four takes three times as long to put together.
+    needs two of them, and one query of all of them takes three times as long to put together.
     """
     if user.has_role(ADMINISTRATOR, ADJUDICATOR, RESEARCHER):
         return True
@@ -41,6 +42,7 @@ def may_see(user: User, case_id: int) -> bool:
     given = (
         Assignment.objects.filter(case=case_id, rater=user).exists()
         or PairSlot.objects.filter(pair__case=case_id, rater=user).exists()
+        or is_example_for(rater=user, case=case_id)
     )
     if given and not CaseFlag.objects.filter(case=case_id, resolved_at=None, kind__in=CaseFlag.PULLS).exists():
         return True

@@ -1,6 +1,18 @@
 from django.urls import path
 
-from annotator.rating.views import after, ahead, assignment, draft, enrolment, mine, queue, revise, skip, urgent
+from annotator.rating.views import (
+    after,
+    ahead,
+    assignment,
+    calibration,
+    draft,
+    enrolment,
+    mine,
+    queue,
+    revise,
+    skip,
+    urgent,
+)
 
 app_name = "rating"
 urlpatterns = [
@@ -9,6 +21,9 @@ urlpatterns = [
     path("studies/<uuid:study>/", queue.next_in_study, name="study"),
     path("studies/<uuid:study>/consent/", enrolment.consent, name="consent"),
     path("studies/<uuid:study>/withdraw/", enrolment.leave, name="withdraw"),
+    path("studies/<uuid:study>/calibration/", calibration.overview, name="calibration"),
+    path("studies/<uuid:study>/calibration/<int:position>/", calibration.example, name="calibration_example"),
+    path("studies/<uuid:study>/calibration/worked/<int:number>/", calibration.worked, name="calibration_worked"),
     path("<uuid:public_id>/", assignment.rate, name="assignment"),
     path("<uuid:public_id>/ahead/", ahead.ahead, name="ahead"),
     path("<uuid:public_id>/draft/", draft.keep_draft, name="draft"),

@@ -11,17 +11,18 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import get_language, gettext_lazy
 
 from annotator.accounts.models import User
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, DERMATOLOGIST
 from annotator.study import words
 from scoring import protocol
-from scoring.models import Study
+from scoring.models import CalibrationExample, Study
+from scoring.rubric import DIMENSION_KEYS, LEVELS, Dimension, dimensions_in
 from scoring.strata import expertise_lines, quota_lines, read_expertise, read_quotas
 from scoring.verdict import Policy
 
-THRESHOLD = "threshold_"
+THRESHOLD, WHY = "threshold_", "why_"
 THRESHOLDS = tuple(field.name for field in fields(Policy) if field.name != "overlap")
 DEFAULTS = {field.name: field.default for field in fields(Policy)}
 
@@ -174,3 +175,57 @@ class SheetForm(forms.Form):
             "Say what raters do, who sees their performance, how exports name them, and that they may withdraw."
         ),
     )
+
+
+class GateForm(forms.Form):
+    """The calibration gate alone; a started study wants the reason as well."""
+
+    gate_kappa = forms.FloatField(
+        label=words.LABELS["gate_kappa"],
+        help_text=words.HELP["gate_kappa"],
+        required=False,
+        min_value=0,
+        max_value=1,
+        widget=forms.NumberInput(attrs={"step": "0.01"}),
+    )
+    reason = AmendmentForm.base_fields["reason"]
+
+    def __init__(self, *args: Any, study: Study, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["gate_kappa"] = study.gate_kappa
+        if study.state == Study.State.DRAFT:
+            del self.fields["reason"]
+
+
+class ExampleForm(forms.Form):
+    """What an example is for, the agreed level of each dimension and why; errors stand at the dimension."""
+
+    role = forms.ChoiceField(
+        label=gettext_lazy("What it is for"), choices=CalibrationExample.Role.choices, widget=forms.RadioSelect
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for dimension in dimensions_in(get_language()):
+            self.fields[dimension.key] = forms.TypedChoiceField(
+                label=dimension.name,
+                choices=[(level, str(level)) for level in LEVELS],
+                coerce=int,
+                widget=forms.RadioSelect,
+            )
+            self.fields[WHY + dimension.key] = forms.CharField(
+                label=gettext_lazy("Why"),
+                required=False,
+                max_length=2000,
+                widget=forms.Textarea(attrs={"rows": 2}),
+            )
+
+    def rows(self) -> list[tuple[Dimension, BoundField, BoundField]]:
+        """Each dimension with its levels and its explanation."""
+        return [(d, self[d.key], self[WHY + d.key]) for d in dimensions_in(get_language())]
+
+    def scores(self) -> dict[str, int]:
+        return {key: self.cleaned_data[key] for key in DIMENSION_KEYS}
+
+    def explanations(self) -> dict[str, str]:
+        return {key: self.cleaned_data[WHY + key] for key in DIMENSION_KEYS}

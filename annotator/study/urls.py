@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotator.study import conduct, queue, raters, urgent, views
+from annotator.study import calibration, conduct, queue, raters, urgent, views
 
 app_name = "study"
 urlpatterns = [
@@ -20,6 +20,10 @@ urlpatterns = [
     path("<uuid:public_id>/queue/refresh/", queue.refresh, name="refresh"),
     path("<uuid:public_id>/queue/reclaim/<uuid:rater>/", queue.reclaim, name="reclaim"),
     path("<uuid:public_id>/queue/skips/<int:number>/", queue.skip_seen, name="skip_seen"),
+    path("<uuid:public_id>/calibration/", calibration.calibration, name="calibration"),
+    path("<uuid:public_id>/calibration/gate/", calibration.gate, name="gate"),
+    path("<uuid:public_id>/calibration/add/<uuid:version>/", calibration.new_example, name="new_example"),
+    path("<uuid:public_id>/calibration/retire/<uuid:example>/", calibration.retire, name="retire_example"),
     path("<uuid:public_id>/raters/", raters.raters, name="raters"),
     path("<uuid:public_id>/raters/<uuid:rater>/exclude/", raters.exclude, name="exclude"),
     path("<uuid:public_id>/raters/<uuid:rater>/expertise/", raters.expertise, name="expertise"),

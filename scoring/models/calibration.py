@@ -6,6 +6,7 @@ None of these rows is a rating: nothing here can reach agreement, certification 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.fields import PublicIdModel
 from scoring.models.narrative import NarrativeVersion
@@ -20,9 +21,9 @@ class CalibrationExample(PublicIdModel):
     """
 
     class Role(models.TextChoices):
-        WORKED = "worked", "Worked example, shown with its scores"
-        GATE = "gate", "Gate: scored first, then explained"
-        GOLD = "gold", "Silent gold in the queue"
+        WORKED = "worked", _("Worked example, shown with its scores")
+        GATE = "gate", _("Gate: scored first, then explained")
+        GOLD = "gold", _("Silent gold in the queue")
 
     rubric = models.ForeignKey(RubricVersion, on_delete=models.PROTECT, related_name="examples")
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="examples")

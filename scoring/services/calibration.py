@@ -99,7 +99,7 @@ def _drawn(rater: Any, number: int, example: CalibrationExample) -> bytes:
 
 
 @transaction.atomic
-def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str, int | None]) -> CalibrationAnswer:
+def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str, float | None]) -> CalibrationAnswer:
     """Keep her scores of one example; after the last one the attempt is judged.
 
     The first answer stands: she has been shown the agreed scores since. Raises ``ValidationError`` keyed by
@@ -112,7 +112,7 @@ def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str
     }
     if problems:
         raise ValidationError(problems)
-    entered = {key: scores[key] for key in DIMENSION_KEYS}
+    entered = {key: int(scores[key] or 0) for key in DIMENSION_KEYS}
     hers = CalibrationAnswer.objects.filter(pk=answer.pk, attempt__rater=rater, answered_at=None)
     hers.update(scores=entered, answered_at=timezone.now())
     answer.refresh_from_db()

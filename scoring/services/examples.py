@@ -8,7 +8,14 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from scoring.models import Assignment, CalibrationExample, NarrativeVersion, RubricVersion
+from scoring.models import (
+    Assignment,
+    CalibrationAnswer,
+    CalibrationExample,
+    Enrolment,
+    NarrativeVersion,
+    RubricVersion,
+)
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES, LEVELS
 from scoring.services.audit import record_event
 from scoring.weighted_kappa import best_of_levels
@@ -72,6 +79,15 @@ def retire_example(*, example: CalibrationExample, actor: Any) -> CalibrationExa
 def examples_of(rubric: RubricVersion, *roles: str) -> list[CalibrationExample]:
     found = CalibrationExample.objects.filter(rubric=rubric, role__in=roles, retired_at=None)
     return list(found.select_related("version__narrative__case"))
+
+
+def is_example_for(*, rater: Any, case: int) -> bool:
+    """Whether she learns from a text about the case (its key): in a round of hers, or as a worked example."""
+    if CalibrationAnswer.objects.filter(attempt__rater=rater, example__version__narrative__case=case).exists():
+        return True
+    hers = Enrolment.objects.filter(rater=rater, accepted_at__isnull=False, withdrawn_at=None, excluded_at=None)
+    worked = CalibrationExample.objects.filter(role=Role.WORKED, retired_at=None, version__narrative__case=case)
+    return worked.filter(rubric__in=hers.values("study__rubric")).exists()
 
 
 def missing_levels(examples: Iterable[CalibrationExample]) -> dict[str, list[int]]:

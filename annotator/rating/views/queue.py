@@ -12,7 +12,7 @@ from annotator.rating.door import rater_page
 from annotator.rating.page import done_today
 from annotator.rating.previous import previous_case
 from scoring.models import Enrolment, Study
-from scoring.services.queue import claim_next
+from scoring.services.queue import NotCalibrated, claim_next
 
 
 @rater_page
@@ -55,6 +55,8 @@ def enter_study(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
         return redirect("rating:consent", study=study.public_id)
     try:
         assignment = claim_next(study=study, rater=request.user)
+    except NotCalibrated:
+        return redirect("rating:calibration", study=study.public_id)
     except ValidationError as refused:
         return render(request, "rating/empty.html", {"study": study, "refused": refused.messages})
     if assignment is None:
