@@ -1,11 +1,12 @@
 """Intervals against published figures and scipy's own; undefined cases are stated."""
 
+import math
 import random
 
 import pytest
 from scipy import stats
 
-from scoring.intervals import NO_SPREAD, NO_VALUE, ONE_CLUSTER, mean_interval, paired_interval
+from scoring.intervals import NO_SPREAD, NO_VALUE, ONE_CLUSTER, crossed_interval, mean_interval, paired_interval
 
 
 def test_agrees_with_scipys_t_interval():
@@ -67,3 +68,51 @@ def test_nonsense_is_refused():
         mean_interval([1.0, 2.0], ["a"])
     with pytest.raises(ValueError, match="finite"):
         mean_interval([1.0, float("nan")])
+    with pytest.raises(ValueError, match="outside the scale"):
+        mean_interval([1.0, 5.5], scale=(0, 5))
+
+
+def test_an_interval_never_passes_the_ends_of_the_scale():
+    near_the_top = [5.0] * 19 + [1.0]
+    assert mean_interval(near_the_top).high > 5
+    found = mean_interval(near_the_top, scale=(0, 5))
+    assert 0 < found.low < found.mean < found.high < 5
+
+
+def test_in_the_middle_of_the_scale_the_ends_change_little():
+    values = [2.0, 3.0] * 200
+    plain, held = mean_interval(values), mean_interval(values, scale=(0, 5))
+    assert (held.low, held.high) == pytest.approx((plain.low, plain.high), abs=1e-4)
+
+
+def test_a_shares_interval_is_the_logit_interval():
+    """30 of 40: logit 1.0986, standard error of the share √(.75·.25/39), of its logit that over .75·.25; t(39)."""
+    found = mean_interval([1.0] * 30 + [0.0] * 10, scale=(0, 1))
+    half = stats.t.ppf(0.975, 39) * (0.75 * 0.25 / 39) ** 0.5 / (0.75 * 0.25)
+    expected = [1 / (1 + 3**-1 * math.exp(sign * half)) for sign in (1, -1)]
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def crossed_scores(rng: random.Random, cases: int, raters: int) -> tuple[list[float], list[int], list[int]]:
+    """Every rater scores every case: case spread 0.6, severity 0.6, noise 0.4, true mean 3."""
+    hard = [rng.gauss(0, 0.6) for _ in range(cases)]
+    strict = [rng.gauss(0, 0.6) for _ in range(raters)]
+    cells = [(case, rater) for case in range(cases) for rater in range(raters)]
+    return [3 + hard[c] + strict[r] + rng.gauss(0, 0.4) for c, r in cells], *map(list, zip(*cells, strict=True))
+
+
+def test_raters_who_differ_widen_the_interval_and_cases_alone_would_miss():
+    rng, crossed, cases_alone = random.Random(5), 0, 0
+    for _ in range(200):
+        values, cases, raters = crossed_scores(rng, cases=25, raters=8)
+        both, alone = crossed_interval(values, cases, raters).interval, mean_interval(values, cases)
+        crossed += both.low <= 3 <= both.high
+        cases_alone += alone.low <= 3 <= alone.high
+    assert 0.91 <= crossed / 200 <= 0.99 and cases_alone / 200 < 0.8
+
+
+def test_too_few_raters_speak_for_themselves_only():
+    values, cases, raters = crossed_scores(random.Random(1), cases=25, raters=3)
+    found = crossed_interval(values, cases, raters)
+    assert found.these_raters_only and (found.clusters, found.raters) == (25, 3)
+    assert found.interval == mean_interval(values, cases)
