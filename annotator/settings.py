@@ -229,6 +229,7 @@ HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in V
 RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long
 REAPER_INTERVAL_S = environment.whole_number("REAPER_INTERVAL_S", 15)
 STATISTICS_INTERVAL_S = environment.whole_number("STATISTICS_INTERVAL_S", 5)
+AGREEMENT_INTERVAL_S = environment.whole_number("AGREEMENT_INTERVAL_S", 2)
 # A message of beat that nobody took before the next one is worthless: it expires.
 CELERY_BEAT_SCHEDULE = {
     "reap-runs": {
@@ -245,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "modelhub.tasks.refresh_statistics",
         "schedule": float(STATISTICS_INTERVAL_S),
         "options": {"expires": float(STATISTICS_INTERVAL_S)},
+    },
+    "refresh-agreements": {
+        "task": "modelhub.tasks.refresh_agreements",
+        "schedule": float(AGREEMENT_INTERVAL_S),
+        "options": {"expires": float(AGREEMENT_INTERVAL_S)},
     },
 }
 

@@ -36,3 +36,10 @@ def refresh_statistics() -> None:
     from modelhub.services.statistics import refresh_dashboard
 
     refresh_dashboard()
+
+
+@shared_task(name="modelhub.tasks.refresh_agreements")
+def refresh_agreements() -> None:
+    from scoring.services.agreement import refresh_agreements
+
+    refresh_agreements()

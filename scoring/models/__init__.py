@@ -1,6 +1,7 @@
 """The tables of the clinical loop. No field or relation here names a model."""
 
 from scoring.models.adjudication import Adjudication, FinalScore
+from scoring.models.agreement import Agreement
 from scoring.models.assignment import Assignment, RatingDraft, Skip
 from scoring.models.audit import AuditEvent
 from scoring.models.calibration import CalibrationAnswer, CalibrationAttempt, CalibrationExample
@@ -24,6 +25,7 @@ from scoring.models.urgent import UrgentNotice
 
 __all__ = [
     "Adjudication",
+    "Agreement",
     "Amendment",
     "Assignment",
     "AuditEvent",
