@@ -1,11 +1,12 @@
 """What an evaluator is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from modelhub.models import Run
 from scoring.models import Case, NarrativeVersion
 
 
@@ -17,23 +18,38 @@ class CannotEvaluate(Exception):
 class EvaluationResult:
     """``scores``: the six keys, 0 to 5, ``None`` where there is none. ``parse_status`` as in ``Evaluation.Parse``.
 
-    ``diagnosis_right`` is ``None`` where the evaluator does not judge it. ``cost`` in US dollars, ``seconds`` of wall
-    time; ``None`` where unknown.
+    ``problem``: what could not be read. ``diagnosis_right`` is ``None`` where it was not judged or could not be read,
+    ``diagnosis_note`` says more. ``cost`` in US dollars, ``seconds`` of wall time; ``None`` where unknown.
     """
 
     scores: Mapping[str, float | None]
     critique: str = ""
     parse_status: str = "parsed"
+    problem: str = ""
     diagnosis_right: bool | None = None
+    diagnosis_note: str = ""
     tokens: int | None = None
     cost: Decimal | None = None
     seconds: float | None = field(default=None)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A narrative to be scored, its case, and the reference text beside it; empty where there is none."""
+
+    version: NarrativeVersion
+    case: Case
+    reference: str = ""
+
+
+Outcome = EvaluationResult | CannotEvaluate
 
 
 class Evaluator(ABC):
     """Scores narrative versions. ``identity`` is everything that could change a score, as plain data."""
 
     name: str
+    needs_reference = False
 
     @abstractmethod
     def identity(self) -> dict[str, Any]: ...
@@ -45,6 +61,17 @@ class Evaluator(ABC):
     @abstractmethod
     def evaluate(self, version: NarrativeVersion, case: Case) -> EvaluationResult:
         """Raises ``CannotEvaluate``."""
+
+    def evaluate_all(
+        self, items: Iterable[Item], *, run: Run | None = None, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Item, Outcome]]:
+        """Each item with its outcome, as it comes. What ``tick`` raises ends the work."""
+        for item in items:
+            tick()
+            try:
+                yield item, self.evaluate(item.version, item.case)
+            except CannotEvaluate as error:
+                yield item, error
 
     @abstractmethod
     def diagnosis_right(self, version: NarrativeVersion, case: Case) -> bool | None:

@@ -17,7 +17,7 @@ from scoring.rubric import CHINESE_DIMENSIONS, DIMENSION_KEYS, DIMENSIONS, LEVEL
 CALL = "call"
 MOST_READ = 20_000  # characters from the end, as for candidates
 PARSED, PARTIAL, FAILED = "parsed", "partial", "failed"
-THINK_END, THINK_START = re.compile(r"</think(?:ing)?>", re.I), re.compile(r"<think(?:ing)?>", re.I)
+THINK_START, THINK_END = re.compile(r"\s*<think(?:ing)?>", re.I), re.compile(r"</think(?:ing)?>", re.I)
 PLAIN_NUMBER = re.compile(r"(?P<value>\d+(?:\.\d+)?)(?:\s*/\s*(?P<of>\d+(?:\.\d+)?))?")
 NO_OBJECT = "no JSON object with this call's token"
 KEY_OF_NAME: dict[str, str] = {
@@ -129,10 +129,14 @@ def last_object(reply: str, token: str, fits: Callable[[dict[str, Any]], bool]) 
 
 
 def after_thinking(reply: str) -> str:
-    """What stands behind the last thinking block; nothing where thinking never ended."""
-    ends = list(THINK_END.finditer(reply))
-    said = reply[ends[-1].end() :] if ends else reply
-    return said[: start.start()] if (start := THINK_START.search(said)) else said
+    """What follows the block of thinking that a reply begins with; nothing where that thinking never ended.
+
+    Tags further on are quotations of the candidate, which has such tags of its own.
+    """
+    if not (start := THINK_START.match(reply)):
+        return reply
+    end = THINK_END.search(reply, start.end())
+    return reply[end.end() :] if end else ""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 
-from modelhub.evaluators import PROVIDERS
 from modelhub.forms.settings_fields import field_for, given
 from modelhub.models import ModelVersion
+from modelhub.services.evaluations import evaluator_choices
 from modelhub.services.model_settings import GENERATION_RULES, generation_settings
 from scoring.models import DatasetVersion
 
@@ -25,9 +25,7 @@ class BenchmarkForm(forms.Form):
         help_text="Two or more. Differences are against the first registered of them.",
         widget=forms.CheckboxSelectMultiple,
     )
-    evaluator = forms.ChoiceField(
-        choices=[(key, provider.name) for key, provider in PROVIDERS.items()], label="Evaluator"
-    )
+    evaluator = forms.ChoiceField(choices=evaluator_choices, label="Evaluator")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

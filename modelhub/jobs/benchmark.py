@@ -1,30 +1,31 @@
 """A DermBench run: candidates by each model, their scores, the results; goes on where a killed worker stopped."""
 
-from modelhub.evaluators.base import CannotEvaluate, Evaluator
+from collections.abc import Iterator
+from itertools import islice
+
+from modelhub.evaluators.base import CannotEvaluate, Evaluator, Item, Outcome
 from modelhub.jobs.base import JobFailed, RunContext
+from modelhub.jobs.judging import failure_in, scoring_with
 from modelhub.jobs.writing import write_pending
 from modelhub.models import BenchmarkEntry, BenchmarkRun, Generation, ModelVersion
 from modelhub.services.benchmark_results import compute_results
-from modelhub.services.evaluations import evaluator_of, store_evaluation
+from modelhub.services.evaluations import evaluator_summary, store_evaluation
 
 PENDING, SCORED, FAILED = BenchmarkEntry.State.PENDING, BenchmarkEntry.State.SCORED, BenchmarkEntry.State.FAILED
+AT_ONCE = 200  # entries read together
 
 
 def run(context: RunContext) -> None:
-    benchmark = BenchmarkRun.objects.select_related("evaluator__rubric", "dataset").get(run=context.run)
+    found = BenchmarkRun.objects.select_related("evaluator__rubric", "evaluator__model", "evaluator__prompt", "dataset")
+    benchmark = found.get(run=context.run)
     models = ordered_models(context.run.plan["models"])
-    try:
-        evaluator = evaluator_of(benchmark.evaluator)
-    except ValueError as error:
-        raise JobFailed(str(error)) from error
     if context.run.attempt == 1:  # a new try, not a resumed one
         reopen_failed(context, benchmark)
     for model in models:
         write_pending(context, model, context.run.plan["settings"], finished=lambda row: count(context, benchmark, row))
-    for entry in pending(benchmark):
-        context.check()
-        score(context, benchmark, evaluator, entry)
-    finish(context, benchmark, models, evaluator)
+    with scoring_with(context, benchmark.evaluator) as evaluator:
+        score_pending(context, benchmark, evaluator)
+        finish(context, benchmark, models)
 
 
 def ordered_models(public_ids: list[str]) -> list[ModelVersion]:
@@ -49,35 +50,60 @@ def count(context: RunContext, benchmark: BenchmarkRun, row: Generation | None =
     context.progress(written + scored, 2 * expected, message)
 
 
-def pending(benchmark: BenchmarkRun) -> list[BenchmarkEntry]:
-    entries = BenchmarkEntry.objects.filter(benchmark=benchmark, state=PENDING).order_by("pk")
-    return list(entries.select_related("case", "generation__version"))
+def score_pending(context: RunContext, benchmark: BenchmarkRun, evaluator: Evaluator) -> None:
+    items = benchmark.dataset.items.select_related("version__narrative")
+    references = {item.version.narrative.case_id: item.version.text for item in items}
+    asked: dict[int, BenchmarkEntry] = {}
+
+    def waiting() -> Iterator[Item]:
+        for entry in pending(benchmark):
+            version = entry.generation.version if entry.generation else None
+            if version is None:
+                error = entry.generation.error if entry.generation else ""
+                settle(context, benchmark, entry, None, CannotEvaluate(f"No narrative: {error}"))
+            else:
+                asked[version.pk] = entry
+                yield Item(version, entry.case, references.get(entry.case_id, ""))
+
+    for item, outcome in evaluator.evaluate_all(waiting(), run=context.run, tick=context.check):
+        settle(context, benchmark, asked.pop(item.version.pk), item, outcome)
 
 
-def score(context: RunContext, benchmark: BenchmarkRun, evaluator: Evaluator, entry: BenchmarkEntry) -> None:
+def pending(benchmark: BenchmarkRun) -> Iterator[BenchmarkEntry]:
+    """In order, read by and by: their texts do not all fit into memory."""
+    entries = BenchmarkEntry.objects.filter(benchmark=benchmark)
+    keys = iter(list(entries.filter(state=PENDING).order_by("pk").values_list("pk", flat=True)))
+    while some := [*islice(keys, AT_ONCE)]:
+        related = entries.filter(pk__in=some).select_related("case__source", "generation__version").order_by("pk")
+        yield from related.prefetch_related("case__images")
+
+
+def settle(
+    context: RunContext, benchmark: BenchmarkRun, entry: BenchmarkEntry, item: Item | None, outcome: Outcome
+) -> None:
     """One entry, scored or failed with a reason, in one transaction under the lease."""
-    generation = entry.generation
-    assert generation is not None  # made with the entry
-    result = None
-    try:
-        if generation.version is None:
-            raise CannotEvaluate(f"No narrative: {generation.error}")
-        result = evaluator.evaluate(generation.version, entry.case)
-    except CannotEvaluate as error:
-        entry.state, entry.error = FAILED, str(error)
     with context.holding():
-        if result is not None and generation.version is not None:
-            entry.evaluation = store_evaluation(
-                version=generation.version, evaluator=benchmark.evaluator, run=context.run, result=result
+        evaluation = None
+        if item is not None and not isinstance(outcome, CannotEvaluate):
+            evaluation = store_evaluation(
+                version=item.version,
+                evaluator=benchmark.evaluator,
+                run=context.run,
+                result=outcome,
+                reference=item.reference if benchmark.evaluator.needs_reference else "",
             )
-            entry.state = SCORED
+        entry.error = failure_in(outcome)
+        entry.state, entry.evaluation = (FAILED, None) if entry.error else (SCORED, evaluation)
         entry.save()
         count(context, benchmark)
 
 
-def finish(context: RunContext, benchmark: BenchmarkRun, models: list[ModelVersion], evaluator: Evaluator) -> None:
+def finish(context: RunContext, benchmark: BenchmarkRun, models: list[ModelVersion]) -> None:
     """Store the results. Raises ``JobFailed`` when nothing could be scored."""
-    results = compute_results(benchmark, models, evaluator)
+    results = compute_results(benchmark, models)
+    results["evaluator"] = evaluator_summary(benchmark.evaluator)
+    for model, stored in zip(models, results["models"], strict=True):
+        stored["family"] = model.kin
     scored, failed = (sum(model[name] for model in results["models"]) for name in ("scored", "failed"))
     if not scored:
         first = results["failures"][0]["error"] if results["failures"] else ""

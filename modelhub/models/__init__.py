@@ -2,8 +2,16 @@
 
 from modelhub.models.artifact import Artifact, Snapshot
 from modelhub.models.benchmark import BenchmarkEntry, BenchmarkRun
-from modelhub.models.evaluation import Evaluation, EvaluationScore, EvaluatorVersion
+from modelhub.models.evaluation import (
+    Evaluation,
+    EvaluationEntry,
+    EvaluationRun,
+    EvaluationScore,
+    EvaluatorVersion,
+    JudgeReply,
+)
 from modelhub.models.generation import Generation, PromptVersion
+from modelhub.models.leaderboard import Leaderboard
 from modelhub.models.model_version import ModelVersion, SyntheticTruth
 from modelhub.models.run import Run
 from modelhub.models.tensor_hashes import TensorHashes
@@ -14,9 +22,13 @@ __all__ = [
     "BenchmarkEntry",
     "BenchmarkRun",
     "Evaluation",
+    "EvaluationEntry",
+    "EvaluationRun",
     "EvaluationScore",
     "EvaluatorVersion",
     "Generation",
+    "JudgeReply",
+    "Leaderboard",
     "ModelVersion",
     "PromptVersion",
     "Run",

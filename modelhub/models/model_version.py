@@ -12,7 +12,8 @@ class ModelVersion(PublicIdModel):
     """Something that writes narratives. ``location``: a folder, under ``MEDIA_ROOT`` if relative; a server's address.
 
     ``weights_hash``: SHA-256 over the weight files; of a server, whose weights nobody here knows, over its address and
-    the model's name there. ``card``: what loading found, as plain data. ``endpoint``: how to ask a server.
+    the model's name there. ``card``: what loading found, as plain data. ``endpoint``: how to ask a server. ``family``:
+    who its kin are, since a judge favours its own.
     """
 
     class Kind(models.TextChoices):
@@ -26,6 +27,7 @@ class ModelVersion(PublicIdModel):
     base = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="adapters")
     weights_hash = models.CharField(max_length=64)
     card = models.JSONField(default=dict)
+    family = models.CharField(max_length=60, blank=True, help_text="Whose kin it is, such as qwen; empty: unknown.")
     endpoint = models.JSONField(default=dict, blank=True)
     synthetic = models.BooleanField(default=False, help_text="Knows only drawn lesions.")
     created_by = models.ForeignKey(
@@ -48,6 +50,11 @@ class ModelVersion(PublicIdModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def kin(self) -> str:
+        """Its family, an adapter's that of its base; empty where nobody said."""
+        return (self.family or (self.base.kin if self.base else "")).strip().lower()
 
     @property
     def branch_off(self) -> str:

@@ -36,6 +36,7 @@ class Run(PublicIdModel):
         GENERATION = "generation", "Write narratives"
         TRAINING = "training", "Train adapter"
         BENCHMARK = "benchmark", "DermBench"
+        EVALUATION = "evaluation", "Evaluate narratives"
         EXPORT = "export", "Export"
         REGISTRATION = "registration", "Register model"
         STATISTICS = "statistics", "Statistics"

@@ -6,8 +6,16 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from modelhub.evaluators import PROVIDERS
-from modelhub.models import BenchmarkEntry, BenchmarkRun, Generation, ModelVersion, PromptVersion, Run
+from modelhub.evaluators.providers import open_evaluator
+from modelhub.models import (
+    BenchmarkEntry,
+    BenchmarkRun,
+    EvaluatorVersion,
+    Generation,
+    ModelVersion,
+    PromptVersion,
+    Run,
+)
 from modelhub.services.endpoints import STAYS, check_endpoint_settings, leaves_site
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.generation import prompt_text, prompt_version
@@ -29,14 +37,16 @@ def request_benchmark(
     settings: Mapping[str, Any] | None = None,
     actor: Any,
 ) -> Run:
-    """Queue a run: each model writes about each held-out case, ``evaluator`` (a provider's key) scores the candidates.
+    """Queue a run: each model writes about each held-out case, ``evaluator`` scores what they wrote.
 
-    The candidates are not queued for rating. Raises ``ValidationError`` for a dataset that is not DermBench, no model
-    or one twice, models of different prompts, cases that cannot be written about or scored (by name), a bad setting.
+    ``evaluator`` as ``evaluator_version`` takes it. The candidates are not queued for rating. Raises
+    ``ValidationError`` for a dataset that is not DermBench, no model or one twice, models of different prompts, cases
+    that cannot be written about or scored (by name), a bad setting.
     """
     chosen = list(models)
     cases = benchmark_cases(dataset)
-    _check(dataset, chosen, evaluator, cases)
+    scorer = evaluator_version(evaluator)
+    _check(dataset, chosen, scorer, cases)
     complete = generation_settings(chosen[0], settings)
     for model in chosen:
         check_endpoint_settings(model, complete)
@@ -52,7 +62,7 @@ def request_benchmark(
         actor=actor,
         total=2 * len(cases) * len(chosen),  # to write and to score
     )
-    _make_rows(run, dataset, chosen, cases, prompt, evaluator, complete)
+    _make_rows(run, dataset, chosen, cases, prompt, scorer, complete)
     return run
 
 
@@ -62,7 +72,7 @@ def benchmark_cases(dataset: DatasetVersion) -> list[Case]:
     return list({item.version.narrative.case_id: item.version.narrative.case for item in items}.values())
 
 
-def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: str, cases: list[Case]) -> None:
+def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: EvaluatorVersion, cases: list[Case]) -> None:
     if dataset.kind != DatasetVersion.Kind.DERMBENCH:
         raise ValidationError(f"{dataset} holds training cases. Choose a version of DermBench.")
     if not 1 <= len(models) <= MOST_MODELS:
@@ -73,9 +83,7 @@ def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: str, 
         raise ValidationError(
             "These models are asked with different words and cannot be compared. Benchmark them apart."
         )
-    if evaluator not in PROVIDERS:
-        raise ValidationError(f"There is no evaluator “{evaluator}”. Known are {', '.join(sorted(PROVIDERS))}.")
-    scorer = PROVIDERS[evaluator]()
+    scorer = open_evaluator(evaluator)
     refused = [(case.code, reason) for case in cases if (reason := scorer.refusal(case))]
     refused += [(case.code, "it has no image") for case in cases if not case.images.exists()]
     if any(leaves_site(model) for model in models):
@@ -92,10 +100,9 @@ def _make_rows(
     models: list[ModelVersion],
     cases: list[Case],
     prompt: PromptVersion,
-    evaluator: str,
+    scorer: EvaluatorVersion,
     settings: dict[str, Any],
 ) -> None:
-    scorer = evaluator_version(evaluator)
     benchmark = BenchmarkRun.objects.create(
         run=run,
         dataset=dataset,
@@ -103,11 +110,12 @@ def _make_rows(
         evaluator=scorer,
         manifest={
             "dataset": dataset.content_hash,
-            "models": [{"name": model.name, "weights": model.weights_hash} for model in models],
+            "models": [{"name": model.name, "weights": model.weights_hash, "family": model.kin} for model in models],
             "prompt": prompt.content_hash,
             "decoding": settings,
             "decoding_hash": content_hash(settings),
             "evaluator": scorer.identity_hash,
+            "evaluator_family": scorer.model.kin if scorer.model else "",
             "rubric": scorer.rubric.content_hash,
         },
     )

@@ -2,12 +2,13 @@
 
 import io
 import json
+import math
 import zipfile
 
 import pytest
 from django.core.exceptions import ValidationError
 
-from modelhub.evaluators import PROVIDERS
+from modelhub.evaluators.synthetic_truth import SyntheticTruthEvaluator
 from modelhub.jobs.base import run_job
 from modelhub.models import BenchmarkEntry, BenchmarkRun, Evaluation, EvaluatorVersion, Generation, Run, SyntheticTruth
 from modelhub.services.benchmark_results import compute_results
@@ -123,13 +124,14 @@ def filled(texts: dict[str, list[str]]) -> tuple[BenchmarkRun, list]:
 
 def test_means_intervals_and_paired_differences_by_hand():
     benchmark, models = filled({"Base": [WRONG, WRONG, RIGHT, ""], "Adapter": [RIGHT, RIGHT, RIGHT, RIGHT]})
-    results = compute_results(benchmark, models, evaluator_of(benchmark.evaluator))
+    results = compute_results(benchmark, models)
     base, adapter = results["models"]
     accuracy = base["dimensions"]["accuracy"]
     assert (base["expected"], base["scored"], base["failed"]) == (4, 3, 1)
-    # 1, 1, 5: mean 7/3, standard error 4/3, t(2) = 4.302653
+    # 1, 1, 5: mean 7/3, standard error 4/3, t(2) = 4.302653; on the logit scale: ± 4.302653 · 4/3 / (5 · 7/15 · 8/15)
     assert (accuracy["n"], accuracy["mean"]) == (3, pytest.approx(7 / 3))
-    assert accuracy["low"] == pytest.approx(7 / 3 - 4.302653 * 4 / 3, abs=1e-4)
+    half = 4.302653 * 4 / 3 / (5 * 7 / 15 * 8 / 15)
+    assert accuracy["low"] == pytest.approx(5 / (1 + 8 / 7 * math.exp(half)), abs=1e-4)
     assert base["diagnosis"]["mean"] == pytest.approx(1 / 3)
     assert adapter["dimensions"]["accuracy"]["mean"] == 5
     assert adapter["dimensions"]["accuracy"]["low"] is None and adapter["dimensions"]["accuracy"]["reason"]
@@ -137,7 +139,8 @@ def test_means_intervals_and_paired_differences_by_hand():
     (pair,) = results["pairs"]
     difference = pair["dimensions"]["accuracy"]  # 4, 4, 0 over the three cases that both have
     assert (difference["n"], difference["mean"]) == (3, pytest.approx(8 / 3))
-    assert difference["high"] == pytest.approx(8 / 3 + 4.302653 * 4 / 3, abs=1e-4)
+    assert difference["error"] == pytest.approx(4 / 3) and difference["high"] is None
+    assert "too few" in difference["reason"]  # a resample of 4, 4, 4 has no spread
     assert results["failures"][0]["error"] == "Its image cannot be read."
     json.dumps(results, allow_nan=False)
 
@@ -145,7 +148,7 @@ def test_means_intervals_and_paired_differences_by_hand():
 def test_a_dimension_that_nobody_could_judge_is_unknown_not_zero():
     speechless = "<think> Nothing to say. </think><answer> Melanoma-like lesion. </answer>"
     benchmark, models = filled({"Base": [speechless, speechless]})
-    (base,) = compute_results(benchmark, models, evaluator_of(benchmark.evaluator))["models"]
+    (base,) = compute_results(benchmark, models)["models"]
     assert base["dimensions"]["medical_groundedness"] == {
         "n": 0, "mean": None, "low": None, "high": None, "reason": "no value",
     }  # fmt: skip
@@ -154,7 +157,7 @@ def test_a_dimension_that_nobody_could_judge_is_unknown_not_zero():
 
 def test_dermbenchs_archive_has_candidates_and_scores():
     benchmark, models = filled({"Base": [WRONG, RIGHT]})
-    results = compute_results(benchmark, models, evaluator_of(benchmark.evaluator))
+    results = compute_results(benchmark, models)
     BenchmarkRun.objects.filter(pk=benchmark.pk).update(results=results)
     run = finished(request_export(dataset=benchmark.dataset, actor=None))
     assert run.state == "succeeded", run.error
@@ -183,7 +186,7 @@ class TestExactEvaluator:
     def test_scores_differ_by_dimension(self):
         case = make_case()
         SyntheticTruth.objects.create(case=case, lesion=LESION.as_dict())
-        evaluator = PROVIDERS["synthetic_truth"]()
+        evaluator = SyntheticTruthEvaluator()
         right = evaluator.evaluate(make_version(case=case, text=RIGHT), case)
         assert set(right.scores.values()) == {5.0} and right.diagnosis_right and right.parse_status == "exact"
         wrong = evaluator.evaluate(make_version(case=case, text=WRONG), case)
@@ -191,4 +194,4 @@ class TestExactEvaluator:
         assert wrong.scores["safety"] == 1 and not wrong.diagnosis_right
 
     def test_a_photograph_is_refused_with_a_sentence(self):
-        assert "drawn lesions only" in PROVIDERS["synthetic_truth"]().refusal(make_case())
+        assert "drawn lesions only" in SyntheticTruthEvaluator().refusal(make_case())

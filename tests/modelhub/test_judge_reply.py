@@ -34,6 +34,8 @@ class TestObjects:
             '<think>{{"call": "k1f00dcafe", "scores": {{"accuracy": 0}}}} hm</think>\n{}',
             "First {{not json}} and {{}} then {}",
             "\\boxed{{{}}}",
+            "{}\nIt says <think> a </think><answer> b </answer>.",
+            "{}\nIts <think> is never closed.",
         ],
     )
     def test_text_around_the_object_does_not_matter(self, wrap):
@@ -56,7 +58,7 @@ class TestObjects:
     @pytest.mark.parametrize(
         "reply",
         ["", "4", "null", "[]", answer()[:-5], answer()[: len(answer()) // 2], "<think>" + answer(), "{" * 5000,
-         '{"a":' * 5000, answer(scores=4), answer(scores=[4] * 6), answer(scores=None), "</think><think>" + answer()],
+         '{"a":' * 5000, answer(scores=4), answer(scores=[4] * 6), answer(scores=None)],
     )  # fmt: skip
     def test_no_object_is_a_failure_and_six_unknowns(self, reply):
         found = read_scores(reply, TOKEN)

@@ -43,7 +43,7 @@ def test_asking_for_work_loads_no_model_library():
         "import django, sys; django.setup()\n"
         "import modelhub.tasks, modelhub.jobs.base\n"
         "from modelhub.services import benchmarks, exports, generation, models, runs, statistics, training\n"
-        "from modelhub.evaluators import PROVIDERS; [p().identity() for p in PROVIDERS.values()]\n"
+        "from modelhub.evaluators.providers import BUILT_IN; [p().identity() for p in BUILT_IN.values()]\n"
         "found = {'torch', 'transformers', 'peft', 'scipy', 'pandas', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(', '.join(found) or 0)"
     )

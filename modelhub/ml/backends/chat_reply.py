@@ -1,6 +1,7 @@
 """What a chat completion says, read strictly: a text, a text that was cut off, or a failure with the reason."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from modelhub.ml.backends.base import Failure, Output, answer_end
@@ -11,8 +12,40 @@ SHOWN = 200
 NO_TEXT = "The server's answer holds no text (no choices). Look at the server's log."
 
 
+@dataclass(frozen=True)
+class Message:
+    """``text`` as the server sent it; ``reasoning`` where it sends that apart. Token counts are None where unknown."""
+
+    text: str
+    reasoning: str
+    reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    answering_model: str | None
+    system_fingerprint: str | None
+
+
 def read_reply(request_id: str, reply: Any, seconds: float) -> Output | Failure:
     """`reply`: the decoded JSON. Reasoning that a server sends apart goes in front, in think tags."""
+    said = read_message(request_id, reply)
+    if isinstance(said, Failure):
+        return said
+    text = said.text
+    if said.reasoning and not THINK.search(text):
+        text = f"<think>{said.reasoning}</think>{text}"
+    text = text[: answer_end(text)]
+    details = {
+        "finish_reason": said.reason,
+        "prompt_tokens": said.prompt_tokens,
+        "answering_model": said.answering_model,
+        "system_fingerprint": said.system_fingerprint,
+    }
+    truncated = said.reason == "length" and answer_end(text) is None
+    return Output(request_id, text, said.completion_tokens, seconds, truncated, details)
+
+
+def read_message(request_id: str, reply: Any) -> Message | Failure:
+    """The first choice's message, whole."""
     try:
         choice = reply["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
@@ -30,19 +63,16 @@ def read_reply(request_id: str, reply: Any, seconds: float) -> Output | Failure:
         if reason == "length":
             return Failure(request_id, "server", "All tokens were used before an answer began. Allow more tokens.")
         return Failure(request_id, "server", "The server answered with an empty text.")
-    text = content
-    if isinstance(reasoning, str) and reasoning.strip() and not THINK.search(content):
-        text = f"<think>{reasoning}</think>{content}"
-    text = text[: answer_end(text)]
     usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
-    details = {
-        "finish_reason": reason,
-        "prompt_tokens": whole(usage.get("prompt_tokens")),
-        "answering_model": as_word(reply.get("model")),
-        "system_fingerprint": as_word(reply.get("system_fingerprint")),
-    }
-    truncated = reason == "length" and answer_end(text) is None
-    return Output(request_id, text, whole(usage.get("completion_tokens")), seconds, truncated, details)
+    return Message(
+        text=content,
+        reasoning=reasoning if isinstance(reasoning, str) and reasoning.strip() else "",
+        reason=reason,
+        prompt_tokens=whole(usage.get("prompt_tokens")),
+        completion_tokens=whole(usage.get("completion_tokens")),
+        answering_model=as_word(reply.get("model")),
+        system_fingerprint=as_word(reply.get("system_fingerprint")),
+    )
 
 
 def whole(value: Any) -> int | None:
