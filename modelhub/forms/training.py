@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.forms.settings_fields import field_for, given
 from modelhub.models import ModelVersion
@@ -27,6 +28,7 @@ SETTING_LABELS = {
     "checkpoint_every_steps": ("Checkpoint every, steps", "A stopped training goes on from its last checkpoint."),
 }
 FIRST = ("recipe", "epochs", "lr", "rank")
+TEACHER_LIST = "teacher-names"  # id of the page's <datalist>
 
 
 class TrainingForm(forms.Form):
@@ -36,6 +38,16 @@ class TrainingForm(forms.Form):
         to_field_name="public_id",
         empty_label=None,
         help_text="A base, or an adapter that is trained further.",
+    )
+    teacher = forms.CharField(
+        required=False,
+        max_length=250,
+        label=_("Teacher"),
+        help_text=_(
+            "For recipes with distillation: an image encoder on the server, or organisation/model@revision of the "
+            "Hugging Face hub. Its features of all images are made first. Empty: none of them has any."
+        ),
+        widget=forms.TextInput(attrs={"list": TEACHER_LIST, "placeholder": _("no teacher"), "autocomplete": "off"}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,7 +62,7 @@ class TrainingForm(forms.Form):
             self.fields[name] = field_for(rule, label=label, help_text=help_text, default=defaults[name])
 
     def first(self) -> list[forms.BoundField]:
-        return [self["base"], *(self[name] for name in FIRST)]
+        return [self["base"], self[FIRST[0]], self["teacher"], *(self[name] for name in FIRST[1:])]
 
     def more(self) -> list[forms.BoundField]:
         return [self[name] for name in TRAINING_RULES if name not in FIRST]

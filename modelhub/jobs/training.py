@@ -13,6 +13,7 @@ from django.db import transaction
 
 from modelhub.jobs.base import Cancelled, JobFailed, RunContext
 from modelhub.jobs.loaded_models import best_device, release_models
+from modelhub.jobs.teacher_features import add_teacher_features, feature_counts
 from modelhub.jobs.trainer_process import TrainerProcess
 from modelhub.models import ModelVersion, Training
 from modelhub.services.generation import prompt_text
@@ -37,6 +38,7 @@ def run(context: RunContext) -> None:
     folder = run_folder(context)
     release_models()  # the card's memory belongs to the trainer
     prepare(context, training, folder)
+    add_teacher_features(context, training, folder / "data")
     watch(context, training, TrainerProcess(folder, command(training, folder), cwd=settings.BASE_DIR))
     register(context, training, folder / "out")
     trim_cache()
@@ -179,6 +181,8 @@ def register(context: RunContext, training: Training, out: Path) -> None:
         )
         metrics = {**provenance["metrics"], "steps": provenance["steps"]}
         metrics["trainable_parameters"] = provenance["trainable_parameters"]
+        if told := provenance["teacher_features"]:
+            metrics |= feature_counts(told["present"], told["missing"])
         Training.objects.filter(pk=training.pk).update(result=result, metrics=metrics)
         record_event(actor=context.run.created_by, action="model.trained", subject=result, detail={"card": card})
         context.write(message=f"{result.name} is ready")

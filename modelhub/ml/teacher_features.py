@@ -20,9 +20,8 @@ from modelhub.ml.checkpoint_files import hash_file
 from modelhub.ml.processor import open_image
 from modelhub.ml.teacher_encoder import Encoder, EncoderIdentity
 from modelhub.ml.train_checkpoint import write_json
-from modelhub.ml.train_data import DatasetError, TrainRecord, read_records, teacher_file
+from modelhub.ml.train_data import TEACHER_MANIFEST, DatasetError, TrainRecord, read_records, teacher_file
 
-MANIFEST_FILE = "teacher_features.json"
 STORE_FOLDER = ".teacher_features"
 LISTED = 8
 
@@ -145,12 +144,12 @@ def hand_out(
         listed[name] = {"image_sha256": hashes[image], "features_sha256": hash_file(teacher_file(image))}
     report.stored = len(images) - report.computed - len(report.missing)
     described = {"encoder": asdict(report.encoder), "encoder_key": report.encoder.key, "width": report.width}
-    write_json(data / MANIFEST_FILE, described | {"images": listed, "missing": report.missing})
+    write_json(data / TEACHER_MANIFEST, described | {"images": listed, "missing": report.missing})
 
 
 def refuse_foreign(data: Path, images: Sequence[Path], hashes: dict[Path, str], place: "FeatureStore") -> None:
     """Raises DatasetError where features lie beside an image that neither the manifest nor the store explains."""
-    manifest = data / MANIFEST_FILE
+    manifest = data / TEACHER_MANIFEST
     try:
         ours = json.loads(manifest.read_text())["images"] if manifest.exists() else {}
     except (ValueError, KeyError, TypeError) as error:

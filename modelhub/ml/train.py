@@ -28,7 +28,13 @@ from modelhub.ml.loading import HubModel, LoadedModel, LoadSpec, load
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_batches import Encoder, Source, count_terms
 from modelhub.ml.train_checkpoint import write_json
-from modelhub.ml.train_data import TrainRecord, find_teacher_width, hash_dataset, read_records
+from modelhub.ml.train_data import (
+    TrainRecord,
+    find_teacher_width,
+    hash_dataset,
+    read_records,
+    read_teacher_encoder,
+)
 from modelhub.ml.train_loop import Event, Plan, Progress, TrainingError, TrainLoop
 from modelhub.ml.train_settings import TrainSettings
 
@@ -116,6 +122,7 @@ def _train_alone(
         "trainable": loop.trainable_counts(),
         "trainable_parameters": sum(loop.trainable_counts().values()),
         "teacher_features": plan.teacher_features,
+        "teacher": read_teacher_encoder(data) if plan.teacher_features else None,
         "hidden_states": asdict(filled[0]) if filled else None,
         "notes": [*loaded.identity.notes, *notices],
     }

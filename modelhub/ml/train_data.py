@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from modelhub.ml.checkpoint_files import hash_file
 from modelhub.ml.processor import IMAGE_MARK, Message
 
 RECORDS_FILE = "train.jsonl"
+TEACHER_MANIFEST = "teacher_features.json"
 ROLES = ("system", "user", "assistant")
 SKIN_LABELS = (0, 1, 2)
 
@@ -91,13 +93,6 @@ def teacher_file(image: Path) -> Path:
     return image.with_name(image.name + ".npy")
 
 
-def count_teacher_features(records: Sequence[TrainRecord], width: int) -> dict[str, int]:
-    """Images with and without teacher features. Raises DatasetError for a broken file."""
-    images = [image for record in records for image in record.images]
-    missing = sum(read_teacher(image, width) is None for image in images)
-    return {"present": len(images) - missing, "missing": missing}
-
-
 def find_teacher_width(records: Sequence[TrainRecord]) -> int | None:
     """How wide the features beside the images are, by the first that is there; None where there are none."""
     images = (image for record in records for image in record.images)
@@ -117,6 +112,18 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
     if values.size != width or not np.isfinite(values).all():
         raise DatasetError(f"{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}")
     return torch.from_numpy(np.asarray(values, dtype=np.float32).reshape(-1))
+
+
+def read_teacher_encoder(folder: Path) -> dict[str, Any] | None:
+    """What made the features, as `make-teacher-features` recorded it; None where something else made them."""
+    path = folder / TEACHER_MANIFEST
+    if not path.exists():
+        return None
+    try:
+        encoder: dict[str, Any] = json.loads(path.read_text())["encoder"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path} is damaged: make the teacher features again with --replace") from error
+    return encoder
 
 
 def load_features(path: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ from django.db import transaction
 from modelhub.models import ModelVersion, Run, Training
 from modelhub.services.model_settings import training_settings
 from modelhub.services.runs import create_run
+from modelhub.services.teachers import check_teacher
 from scoring.exporters.items import TRAINING, refusal
 from scoring.models import DatasetVersion
 from scoring.services.datasets import dataset_items
@@ -18,23 +19,35 @@ MOST_NAMED = 20
 
 @transaction.atomic
 def request_training(
-    *, base: ModelVersion, dataset: DatasetVersion, settings: Mapping[str, Any] | None = None, actor: Any
+    *,
+    base: ModelVersion,
+    dataset: DatasetVersion,
+    settings: Mapping[str, Any] | None = None,
+    teacher: str = "",
+    actor: Any,
 ) -> Run:
     """Queue the training of an adapter; ``base`` may itself be an adapter, which is then trained further.
 
-    Raises ``ValidationError`` for a dataset that is not DermCoT, for cases that may not train (by name), and for a bad
-    setting.
+    ``teacher``: an image encoder as ``teachers.check_teacher`` allows it; its features of the images are made first.
+    Raises ``ValidationError`` for a dataset that is not DermCoT, for cases that may not train (by name), for a bad
+    setting and for a teacher that is not offered.
     """
     if base.kind == ModelVersion.Kind.ENDPOINT:
         raise ValidationError(f"“{base.name}” stands on a server and cannot be trained here. Choose another model.")
     if base.card.get("comparison"):
         raise ValidationError(f"“{base.name}” is a comparison model of another architecture. Train SkinGPT-R1's own.")
     complete = training_settings(base, settings)
+    check_teacher(teacher, base=base, recipe=complete["recipe"])
     check_dataset(dataset)
     run = create_run(
         kind=Run.Kind.TRAINING,
         title=f"{base.name} on {dataset}",
-        plan={"base": str(base.public_id), "dataset": str(dataset.public_id), "settings": complete},
+        plan={
+            "base": str(base.public_id),
+            "dataset": str(dataset.public_id),
+            "settings": complete,
+            "teacher": teacher,
+        },
         actor=actor,
     )
     Training.objects.create(run=run, base=base, dataset=dataset, settings=complete)

@@ -13,6 +13,7 @@ from modelhub.forms.freezing import FreezeForm
 from modelhub.forms.training import TrainingForm
 from modelhub.models import Artifact, ModelVersion, Training
 from modelhub.services.exports import request_export
+from modelhub.services.teachers import teacher_names
 from modelhub.services.training import request_training
 from modelhub.views.access import administrator_action, administrator_form, staff_action, staff_page
 from modelhub.views.dataset_overview import dataset_context
@@ -80,7 +81,11 @@ def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             run = request_training(
-                base=form.cleaned_data["base"], dataset=dataset, settings=form.settings(), actor=request.user
+                base=form.cleaned_data["base"],
+                dataset=dataset,
+                settings=form.settings(),
+                teacher=form.cleaned_data["teacher"],
+                actor=request.user,
             )
         except ValidationError as error:
             add_refusal(form, error)
@@ -88,5 +93,5 @@ def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
             messages.success(request, "The training is queued.")
             return redirect("modelhub:run_detail", run.public_id)
     has_bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE).exists()
-    context = {"dataset": dataset, "form": form, "has_bases": has_bases}
+    context = {"dataset": dataset, "form": form, "has_bases": has_bases, "teachers": teacher_names()}
     return render(request, "modelhub/retrain.html", context, status=422 if form.errors else 200)

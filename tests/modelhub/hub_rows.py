@@ -23,7 +23,7 @@ from scoring.models import Case, DatasetVersion, Study
 from scoring.rubric import DIMENSION_KEYS
 from tests.factories import make_case, make_study, make_version
 
-_numbers = itertools.count(1)
+_numbers = itertools.count(1000)  # no number that a frozen version has
 RIGHT_TEXT = (
     "<think> A single brown plaque lies on light skin. Seborrhoeic keratosis is considered. </think>"
     "<answer> Seborrhoeic keratosis. No treatment is needed. </answer>"

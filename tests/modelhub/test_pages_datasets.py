@@ -128,12 +128,13 @@ def test_a_download_whose_file_is_gone_says_so(client, admin):
 
 def test_retraining_starts_with_what_was_entered(client, admin):
     dataset, base = make_dermcot(1), hub_rows.make_model()
-    values = {"base": base.public_id, "recipe": "both", "epochs": "3", "lr": "0.001"}
+    values = {"base": base.public_id, "recipe": "both", "teacher": "tiny-teacher", "epochs": "3", "lr": "0.001"}
     response = client.post(reverse("modelhub:retrain", args=[dataset.public_id]), values)
     training = Training.objects.get()
     assert response.url == reverse("modelhub:run_detail", args=[training.run.public_id])
     settings = training.settings
     assert (settings["recipe"], settings["epochs"], settings["lr"], settings["rank"]) == ("both", 3, 0.001, 16)
+    assert training.run.plan["teacher"] == "tiny-teacher"
 
 
 def test_a_training_that_is_refused_keeps_the_form(client, admin):

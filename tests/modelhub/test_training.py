@@ -17,14 +17,16 @@ from django.core.exceptions import ValidationError
 from modelhub.jobs import training as job
 from modelhub.jobs.base import run_job
 from modelhub.jobs.trainer_process import PID, TrainerProcess, end_orphan
+from modelhub.ml.checkpoint_files import hash_weights
 from modelhub.models import ModelVersion, Run, Training
 from modelhub.services.generation import request_generation
 from modelhub.services.models import model_folder
 from modelhub.services.runs import retry_run
+from modelhub.services.teachers import TINY_FOLDER
 from modelhub.services.training import request_training
 from scoring.models import Case, Source
 from tests.factories import make_administrator, make_case, make_source
-from tests.modelhub.checkpoints import SHORT, make_base
+from tests.modelhub.checkpoints import SHORT, checkpoint, make_base
 from tests.modelhub.datasets import make_dermbench, make_dermcot
 
 pytestmark = pytest.mark.django_db
@@ -99,21 +101,56 @@ def test_a_trained_adapter_is_registered_once_with_its_provenance_and_writes():
     assert identity["adapter_sha256"] == adapter.weights_hash
 
 
-def test_a_second_distillation_reads_no_case_again_and_the_cache_keeps_its_limit(settings):
-    base, dataset = make_base(), make_dermcot(3)
+def test_a_second_distillation_with_a_teacher_reads_no_case_again_and_the_cache_keeps_its_limit(settings):
+    base, dataset = make_base(synthetic=True), make_dermcot(3)
     quick = QUICK | {"recipe": "dual_distillation", "epochs": 1}
     cache = job.cache_folder()
     shutil.rmtree(cache, ignore_errors=True)
-    computed = []
-    for limit in (1, 0):
+    trainings = []
+    for limit, teacher in ((1, ""), (0, "tiny-teacher")):
         settings.HIDDEN_STATES_GB = limit
-        run = finished(request_training(base=base, dataset=dataset, settings=quick, actor=None))
+        run = finished(request_training(base=base, dataset=dataset, settings=quick, teacher=teacher, actor=None))
         assert run.state == "succeeded", run.error
-        card = Training.objects.get(run=run).result.card
-        computed.append(card["hidden_states"]["computed"])
+        trainings.append(Training.objects.get(run=run))
+        card = trainings[-1].result.card
         assert card["hidden_states"]["cases"] == 3 and card["trainable"].keys() == {"branch"}
         assert len(list(cache.glob("*/*.safetensors"))) == 3 * limit
-    assert computed == [3, 0]
+    alone, taught = trainings
+    assert [training.result.card["hidden_states"]["computed"] for training in trainings] == [3, 0]
+    assert {point["losses"]["distill"] for point in alone.curve} == {None}
+    assert all(point["losses"][term] > 0 for point in taught.curve for term in ("answer", "distill", "skin"))
+    counts = [(t.metrics["images_with_teacher_features"], t.metrics["images_without"]) for t in trainings]
+    assert counts == [(0, 3), (3, 0)]
+    assert alone.result.card["teacher"] is None
+    assert taught.result.card["teacher"]["weights_sha256"] == hash_weights(TINY_FOLDER)
+    recorded = json.loads((model_folder(taught.result) / "skin_branch.json").read_text())
+    assert recorded["teacher_width"] == 128
+
+
+@pytest.mark.parametrize(
+    ("teacher", "recipe", "synthetic", "reason"),
+    [
+        ("tiny-teacher", "lora", True, "LoRA learns from no teacher"),
+        ("tiny-teacher", "both", False, "knows only drawn lesions"),
+        ("panderm", "both", False, "not among tiny-teacher"),
+        ("../models/x", "both", False, "no hub id"),
+    ],
+)
+def test_a_teacher_of_no_use_is_refused(teacher, recipe, synthetic, reason):
+    base, dataset = make_base(synthetic=synthetic), make_dermcot(1)
+    with pytest.raises(ValidationError, match=reason):
+        request_training(base=base, dataset=dataset, settings={"recipe": recipe}, teacher=teacher, actor=None)
+    assert not Run.objects.filter(kind="training").exists()
+
+
+def test_a_teacher_that_is_no_image_encoder_ends_the_run_in_words(settings, tmp_path):
+    settings.MODEL_ROOT = tmp_path
+    shutil.copytree(checkpoint(0), tmp_path / "language")
+    asked = {"settings": QUICK | {"recipe": "both"}, "teacher": "language"}
+    run = finished(request_training(base=make_base(), dataset=make_dermcot(1), **asked, actor=None))
+    assert run.state == "failed"
+    assert run.error.startswith("The teacher language could not be used: ") and "Traceback" not in run.error
+    assert not ModelVersion.objects.filter(kind="adapter").exists()
 
 
 class Told:
