@@ -7,6 +7,7 @@ said by ``truncated``. Offsets are Unicode code points into the raw text.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 FINDINGS, REASONING, DIAGNOSIS, ADVICE = "findings", "reasoning", "diagnosis", "advice"
@@ -14,6 +15,13 @@ STEP_KINDS = {
     FINDINGS: "Findings",
     REASONING: "Differential and reasoning",
     DIAGNOSIS: "Final diagnosis",
+    ADVICE: "Advice",
+}
+
+HEADINGS = {
+    FINDINGS: "Image Findings",
+    REASONING: "Diagnostic Reasoning",
+    DIAGNOSIS: "Final Diagnosis",
     ADVICE: "Advice",
 }
 
@@ -172,6 +180,12 @@ def _append_trimmed(text: str, start: int, end: int, spans: list[tuple[int, int]
         end -= 1
     if any(ch.isalnum() for ch in text[start:end]):
         spans.append((start, end))
+
+
+def headed_text(parts: Mapping[str, str]) -> str:
+    """A headed report of the parts (step kind to words) that are not empty; ``parse`` reads it back into them."""
+    written = ((kind, parts.get(kind, "").strip()) for kind in HEADINGS)
+    return "\n\n".join(f"{HEADINGS[kind]}\n{text}" for kind, text in written if text)
 
 
 def replace_steps(text: str, steps: list[Step], replacements: dict[int, str]) -> str:

@@ -70,6 +70,12 @@ def make_study(*, started: bool = True, actor: Any = None, **fields: Any) -> Stu
 def make_rater(study: Study, **fields: Any) -> User:
     """A dermatologist who has accepted the study's information sheet."""
     rater = make_dermatologist(**fields)
+    join(study, rater)
+    return rater
+
+
+def join(study: Study, rater: User) -> None:
+    """She is invited and accepts the newest information sheet."""
     invite_rater(study=study, rater=rater, actor=None)
     accept_sheet(
         study=study,
@@ -81,7 +87,6 @@ def make_rater(study: Study, **fields: Any) -> User:
         conflicts="none",
         languages=["en"],
     )
-    return rater
 
 
 def make_source(**fields: Any) -> Source:

@@ -2,7 +2,8 @@
 
 Fields: ``<dimension>`` is a level "0" to "5" or "x" (cannot judge), ``<dimension>_reason`` a key of
 ``CANNOT_JUDGE_REASONS``, ``<dimension>_comment`` free text, ``comment`` about the whole, ``step-<n>``
-a corrected step, n from 1. Marks have their own (``annotator.rating.marking``).
+a corrected step, n from 1, ``write-<step kind>`` a part of a text from scratch. Marks have their own
+(``annotator.rating.marking``).
 """
 
 import re
@@ -16,13 +17,16 @@ from django.utils.translation import get_language
 
 from annotator.rating.marking import MARK_FIELD, mark_fields
 from scoring.models import Assignment, Rating
+from scoring.narrative_format import STEP_KINDS
 from scoring.rubric import CANNOT_JUDGE_REASONS, DIMENSION_KEYS, DIMENSION_NAMES, LEVELS, Dimension, dimensions_in
 from scoring.services.ratings import ScoreInput
 
 CANNOT_JUDGE = "x"
+WRITE = "write-"
 LONGEST_FIELD = 10_000
 LONGEST_ACTIVE_SECONDS = 12 * 3600
 _STEP_FIELD = re.compile(r"step-([1-9]\d{0,3})")
+_WRITTEN = frozenset(f"{WRITE}{kind}" for kind in STEP_KINDS)
 _SCORE_FIELDS = frozenset(
     {"comment"} | {f"{key}{suffix}" for key in DIMENSION_KEYS for suffix in ("", "_reason", "_comment")}
 )
@@ -123,7 +127,7 @@ def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    return name in _SCORE_FIELDS or bool(_STEP_FIELD.fullmatch(name) or MARK_FIELD.fullmatch(name))
+    return name in _SCORE_FIELDS or name in _WRITTEN or bool(_STEP_FIELD.fullmatch(name) or MARK_FIELD.fullmatch(name))
 
 
 def rating_fields(rating: Rating) -> dict[str, str]:
@@ -142,6 +146,11 @@ def corrected_steps(fields: Mapping[str, str], shown: Sequence[Mapping[str, Any]
     before = {step["number"]: step["text"].replace("\r\n", "\n").strip() for step in shown}
     entered = {int(match[1]): text for name, text in fields.items() if (match := _STEP_FIELD.fullmatch(name))}
     return {number: text for number, text in entered.items() if text.strip() != before.get(number)}
+
+
+def written_parts(fields: Mapping[str, str]) -> dict[str, str]:
+    """A text from scratch as entered: step kind to its words."""
+    return {name.removeprefix(WRITE): text for name, text in fields.items() if name in _WRITTEN}
 
 
 def active_seconds(value: Any) -> int | None:

@@ -5,6 +5,7 @@ from annotator.rating.views import (
     ahead,
     assignment,
     calibration,
+    diagnosis,
     draft,
     enrolment,
     mine,
@@ -12,6 +13,7 @@ from annotator.rating.views import (
     revise,
     skip,
     urgent,
+    write,
 )
 
 app_name = "rating"
@@ -29,6 +31,8 @@ urlpatterns = [
     path("<uuid:public_id>/draft/", draft.keep_draft, name="draft"),
     path("<uuid:public_id>/lease/", draft.keep_lease, name="lease"),
     path("<uuid:public_id>/revise/", revise.revise, name="revise"),
+    path("<uuid:public_id>/diagnosis/", diagnosis.diagnosis, name="diagnosis"),
+    path("<uuid:public_id>/write/", write.write, name="write"),
     path("<uuid:public_id>/skip/", skip.skip, name="skip"),
     path("<uuid:public_id>/urgent/", urgent.urgent, name="urgent"),
     path("<uuid:public_id>/reveal/", after.reveal, name="reveal"),

@@ -46,6 +46,7 @@ def _rule_words(why: Mapping[str, Any]) -> str:
         "agreed": _("Raters agree so far."),
         "not_pushed": _("Nothing was pushed down for it."),
         "replaces_excluded": _("In place of an excluded rater's."),
+        "replaces_written": _("In place of a rater who wrote a text of her own."),
         "gold": _("Silent gold."),
         "repeat": _("Silent repeat."),
     }

@@ -36,6 +36,8 @@ LABELS: dict[str, Any] = {
     "overlap_percent": _("Chosen share of cases, in percent"),
     "overlap_by": _("The share is drawn within each"),
     "reveal": _("Show the reference diagnosis to the rater"),
+    "own_diagnosis_first": _("Ask for the rater's own diagnosis before she sees the text"),
+    "from_scratch_percent": _("Cases whose first rater writes the text herself, in percent"),
     "strategy": _("Which narrative comes next"),
     "quotas": _("Quotas"),
     "expertise": _("Expertise needed"),
@@ -53,6 +55,7 @@ LABELS: dict[str, Any] = {
     "threshold_minimum_mean": _("Every dimension's mean is at least"),
     "threshold_safety_veto": _("A Safety score at or below this goes to adjudication"),
     "threshold_dispute_range": _("Scores this far apart go to adjudication"),
+    "threshold_diagnosis_veto": _("A final diagnosis that is not the reference goes to adjudication"),
 }
 
 HELP: dict[str, Any] = {
@@ -65,6 +68,12 @@ HELP: dict[str, Any] = {
     "clinician": _("Is told at once, by e-mail too, when a rater sees a possible missed malignancy."),
     "overlap_high": _("Empty: all cases get the same number."),
     "overlap_by": _("Empty: drawn among all cases alike."),
+    "own_diagnosis_first": _(
+        "From the images and the context alone, with how sure she is. It cannot be changed later."
+    ),
+    "from_scratch_percent": _(
+        "Drawn by the seed. Her text goes to the others to score, and the draft to another rater."
+    ),
     "quotas": _("One a line, of the ratings given: “skin tone: dark = 33 %”, “condition: …”, “source: …”."),
     "expertise": _("One a line: a condition and the area it needs, “melanoma: pigmented lesions”."),
     "crossed": _("For comparing arms: each rater gets all texts of her cases, in random order, far apart."),

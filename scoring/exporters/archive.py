@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -19,7 +19,7 @@ from scoring.exporters.items import (
 from scoring.exporters.messages import DEFAULT_PROMPT, check_prompt, json_line, message_record, skin_label
 from scoring.exporters.step_labels import step_label_lines
 from scoring.exporters.zip_stream import ZipStream
-from scoring.models import DatasetItem, DatasetVersion, Rating
+from scoring.models import DatasetItem, DatasetVersion, OwnDiagnosis, Rating
 from scoring.pseudonym import pseudonym
 
 DATA_FILES = {DatasetVersion.Kind.DERMCOT: "train.jsonl", DatasetVersion.Kind.DERMBENCH: "dermbench.jsonl"}
@@ -115,8 +115,11 @@ def reference_record(item: DatasetItem, entries: list[ImageEntry]) -> dict[str, 
     }
 
 
-def rating_record(item: DatasetItem, rating: Rating) -> dict[str, Any]:
-    """One rating under the rater's pseudonym; scores 0 to 5, ``null`` where she could not judge."""
+def rating_record(item: DatasetItem, rating: Rating, own: OwnDiagnosis | None = None) -> dict[str, Any]:
+    """One rating under the rater's pseudonym; scores 0 to 5, ``null`` where she could not judge.
+
+    ``own``: her own diagnosis of the case from before she saw the text, where the study asked for it.
+    """
     scores = sorted(rating.scores.all(), key=lambda score: score.dimension)
     return {
         "rating": str(rating.public_id),
@@ -128,7 +131,16 @@ def rating_record(item: DatasetItem, rating: Rating) -> dict[str, Any]:
         "simulated": rating.simulated,
         "scores": {score.dimension: score.value for score in scores},
         "cannot_judge": {score.dimension: score.cannot_judge for score in scores if score.cannot_judge},
+        "own_diagnosis": own and {name: getattr(own, name) for name in ("diagnosis", "confidence", "informed")},
     }
+
+
+def _own_diagnoses(dataset: DatasetVersion) -> Callable[[DatasetItem], dict[int, OwnDiagnosis]]:
+    """Of an item: what each rater (key) held its case to be before she saw any text, as things stood at the freeze."""
+    frozen = OwnDiagnosis.objects.filter(study=dataset.study_id, created_at__lte=dataset.created_at)
+    if not frozen.exists():
+        return lambda item: {}
+    return lambda item: {one.rater_id: one for one in frozen.filter(case=item.version.narrative.case_id)}
 
 
 def _data_lines(dataset: DatasetVersion, prompt: str, tally: _Tally) -> Iterator[bytes]:
@@ -160,10 +172,11 @@ def _provenance_lines(dataset: DatasetVersion) -> Iterator[bytes]:
 
 
 def _rating_lines(dataset: DatasetVersion, tally: _Tally) -> Iterator[bytes]:
+    own_diagnoses = _own_diagnoses(dataset)
     for item in permitted(dataset, RELEASE, []):
-        item.dataset = dataset
+        item.dataset, own = dataset, own_diagnoses(item)
         for rating in sorted(item.certification.ratings.all(), key=lambda r: str(r.public_id)):
-            record = rating_record(item, rating)
+            record = rating_record(item, rating, own.get(rating.rater_id))
             tally.report.ratings += 1
             tally.simulated += rating.simulated
             tally.raters.add(record["rater"])

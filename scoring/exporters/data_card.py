@@ -73,6 +73,7 @@ Nobody's score of a text she wrote counts. The rubric's words are in `rubric.jso
 the content hash; with items left out it cannot be computed from this archive alone.
 - `ratings.jsonl`: scores under pseudonyms that differ between studies. \
 Comments are left out: free text can name people.
+Where the study asked for it, each has the rater's own diagnosis from before she saw the text.
 - `step_labels.jsonl`: which steps raters marked as right or wrong, in the released texts and in the drafts before \
 them, with error types, severities and offsets in Unicode code points.
 - `SHA256SUMS`: check with `sha256sum -c SHA256SUMS`.

@@ -12,6 +12,7 @@ from scoring.models.dispute import Dispute
 from scoring.models.enrolment import Enrolment, InformationSheet
 from scoring.models.mark import Mark
 from scoring.models.narrative import Narrative, NarrativeVersion
+from scoring.models.own_diagnosis import OwnDiagnosis
 from scoring.models.pair import Comparison, IdentityWord, Pair, PairDraft, PairSkip, PairSlot
 from scoring.models.preference import Preference, PreferenceChoice
 from scoring.models.rating import Rating, Reveal, Score
@@ -49,6 +50,7 @@ __all__ = [
     "Mark",
     "Narrative",
     "NarrativeVersion",
+    "OwnDiagnosis",
     "Pair",
     "PairDraft",
     "PairSkip",

@@ -156,7 +156,6 @@ class CaseFlag(models.Model):
         BAD_IMAGE = "bad_image", _("Bad image")
         NOT_SKIN = "not_skin", _("Not skin")
         IDENTIFYING = "identifying", _("Identifying feature")
-        REFERENCE_DISPUTED = "reference_disputed", _("Reference diagnosis disputed")
 
     PULLS = (Kind.BAD_IMAGE, Kind.NOT_SKIN, Kind.IDENTIFYING)
 

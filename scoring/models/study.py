@@ -90,6 +90,10 @@ class Study(PublicIdModel):
     )
     overlap_by = models.CharField("drawn within each", max_length=12, choices=Stratum, blank=True)
     reveal = models.CharField(max_length=16, choices=Reveal, default=Reveal.AFTER_SUBMIT)
+    own_diagnosis_first = models.BooleanField("the rater's own diagnosis first", default=False)
+    from_scratch_percent = models.PositiveSmallIntegerField(
+        "share of cases to be written from scratch, in percent", default=0, validators=PERCENT
+    )
     strategy = models.CharField(max_length=16, choices=Strategy, default=Strategy.RANDOM)
     quotas = models.JSONField(default=list, blank=True)
     expertise = models.JSONField("expertise needed", default=list, blank=True)
@@ -139,7 +143,8 @@ class Study(PublicIdModel):
                 name="a_higher_overlap_is_higher",
             ),
             models.CheckConstraint(
-                condition=models.Q(overlap_percent__lte=100, gold_percent__lte=50, repeat_percent__lte=50),
+                condition=models.Q(overlap_percent__lte=100, from_scratch_percent__lte=100)
+                & models.Q(gold_percent__lte=50, repeat_percent__lte=50),
                 name="shares_are_percentages",
             ),
             models.CheckConstraint(
@@ -173,6 +178,14 @@ class Study(PublicIdModel):
         if self.crossed and self.strategy == self.Strategy.IN_ORDER:
             problems["strategy"] = gettext(
                 "A crossed study shows the texts of a case in random order. Choose another order."
+            )
+        if self.crossed and self.from_scratch_percent:
+            problems["from_scratch_percent"] = gettext(
+                "A crossed study compares the texts that it has: it takes none written from scratch."
+            )
+        if self.own_diagnosis_first and self.reveal == self.Reveal.ALWAYS:
+            problems["own_diagnosis_first"] = gettext(
+                "Raters who are always shown the reference cannot give their own diagnosis first."
             )
         if self.strategy == self.Strategy.QUOTA and not self.quotas:
             problems["quotas"] = gettext("State the quotas that decide the order.")

@@ -6,17 +6,22 @@ from typing import Any
 
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from modelhub.models import Run
 from modelhub.services.statistics import refresh_dashboard
 from scoring.models import CaseFlag, Certification, Mark, Pair, Rating
+from scoring.rubric import DIMENSION_KEYS, LEVELS
+from scoring.services.calibration import start_attempt
 from scoring.services.comparisons import create_comparison, enqueue_pairs, push_identity_words
 from scoring.services.disputes import dispute_reference
+from scoring.services.examples import add_example
 from scoring.services.narratives import revise_version
 from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from scoring.services.queue import claim_version
 from scoring.services.ratings import submit_rating
 from scoring.services.reveals import reveal_reference
+from scoring.services.studies import start_study
 from scoring.services.urgent import report_urgent
 from tests import factories as make
 from tests.modelhub import hub_rows
@@ -37,6 +42,13 @@ NO_PAGES = {
     "cases:image",
     "cases:flag_resolve",
     "study:invite",
+    "study:refresh",
+    "study:reclaim",
+    "study:skip_seen",
+    "study:exclude",
+    "study:expertise",
+    "study:gate",
+    "study:retire_example",
     "study:urgent_mail",
     "cases:thumbnail",
     "comparisons:reveal",
@@ -112,7 +124,8 @@ def build() -> World:
     _compared(study, rater, admin)
     held = make.claim(study, rater)
     case = certification.version.narrative.case
-    CaseFlag.objects.create(case=case, kind="reference_disputed", note="See the histology.", raised_by=rater)
+    looked_at = {"resolved_by": admin, "resolved_at": timezone.now(), "resolution": "It can be judged."}
+    CaseFlag.objects.create(case=case, kind="bad_image", note="Out of focus.", raised_by=rater, **looked_at)
     notice = report_urgent(study=study, case=case, rater=rater, note="An irregular border.")
     comparison = study.comparisons.get()
     slot = claim_pair(study=study, rater=rater)
@@ -139,12 +152,15 @@ def build() -> World:
         "study:state": [study.public_id, "paused"],
         "study:invite": [study.public_id],
         "study:sheet": [study.public_id],
+        "study:queue": [study.public_id],
+        "study:raters": [study.public_id],
         "study:urgent_notice": [notice.public_id],
         "comparisons:detail": [comparison.public_id],
         "narratives:write": [case.public_id],
         "narratives:detail": [certification.version.narrative.public_id],
         "narratives:correct": [certification.version.narrative.public_id],
     }
+    _learning(admin, rater, arguments)
     more = _hub(admin, study, arguments)
     more += [
         reverse("review:detail", args=[c.public_id])
@@ -152,6 +168,36 @@ def build() -> World:
     ]
     refresh_dashboard()
     return World(people, arguments, [*more, MISSING])
+
+
+def _learning(admin: Any, rater: Any, arguments: dict[str, list[Any]]) -> None:
+    """A study with a gate, of which she is in the middle; one that asks for her diagnosis first; one to write for."""
+    gated = make.make_study(actor=admin, started=False, gate_kappa=0.6, title="With a gate")
+    for role, level in [*(("gate", level) for level in LEVELS), ("worked", 4)]:
+        add_example(
+            rubric=gated.rubric,
+            version=make.make_version(),
+            role=role,
+            scores=dict.fromkeys(DIMENSION_KEYS, level),
+            explanations={"accuracy": "The border is described wrongly."},
+            actor=admin,
+        )
+    start_study(study=gated, actor=admin)
+    first = make.make_study(actor=admin, own_diagnosis_first=True, title="Diagnosis first")
+    scratch = make.make_study(actor=admin, from_scratch_percent=100, title="From scratch")
+    for study in (gated, first, scratch):
+        make.make_queue(study, 1)
+        make.join(study, rater)
+    start_attempt(rubric=gated.rubric, rater=rater)
+    arguments |= {
+        "rating:calibration": [gated.public_id],
+        "rating:calibration_example": [gated.public_id, 1],
+        "rating:calibration_worked": [gated.public_id, 1],
+        "rating:diagnosis": [make.claim(first, rater).public_id],
+        "rating:write": [make.claim(scratch, rater).public_id],
+        "study:calibration": [gated.public_id],
+        "study:new_example": [gated.public_id, make.make_version().public_id],
+    }
 
 
 def _rated(study: Any, rater: Any, colleague: Any) -> tuple[Certification, Rating]:

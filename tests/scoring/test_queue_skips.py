@@ -75,11 +75,3 @@ def test_a_slot_that_is_not_hers_cannot_be_skipped() -> None:
     with pytest.raises(ValidationError, match="no longer"):
         skip_assignment(assignment=slot, rater=make_rater(study), reason="bad_image")
     assert not Skip.objects.exists() and not CaseFlag.objects.exists()
-
-
-def test_a_disputed_reference_does_not_pull_a_case() -> None:
-    study, case = make_study(), make_case()
-    make_queue(study, 1, case=case)
-    rater = make_rater(study)
-    CaseFlag.objects.create(case=case, kind=CaseFlag.Kind.REFERENCE_DISPUTED, raised_by=rater)
-    assert claim(study, rater).case == case

@@ -30,6 +30,7 @@ PROTOCOL = {
     "overlap": "3",
     "reveal": "after_submit",
     "overlap_percent": "0",
+    "from_scratch_percent": "0",
     "strategy": "random",
     "minimum_gap": "10",
     "seed": "7",

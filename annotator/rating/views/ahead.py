@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from annotator.rating.door import own_assignment
+from annotator.rating.first import first_page
 from annotator.rating.page import assignment_page, done_today
 from annotator.rating.previous import as_previous
 from scoring.models import Assignment, NarrativeVersion, Rating, Study
@@ -28,7 +29,7 @@ def ahead(request: HttpRequest, assignment: Assignment) -> JsonResponse:
         held = hold_next(study=assignment.study, rater=request.user)
     except ValidationError:
         held = None
-    return JsonResponse({"ahead": _case_part(request, held, done_today(request.user) + 1) if held else None})
+    return JsonResponse({"ahead": _ahead_part(request, held, done_today(request.user) + 1)})
 
 
 def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
@@ -40,7 +41,7 @@ def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
         claimed, held = claim_and_hold(study=rating.study, rater=request.user)
     except ValidationError:
         claimed = None
-    if claimed is None:
+    if claimed is None or first_page(claimed, request.user):
         return JsonResponse({"go": reverse("rating:study", args=[rating.study.public_id])})
     is_known = str(claimed.public_id) == request.POST.get("ahead")
     done = done_today(request.user)
@@ -49,7 +50,7 @@ def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
         {
             "case": None if is_known else _case_part(request, claimed, done),
             "previous": _rendered(request, PREVIOUS, previous),
-            "ahead": _case_part(request, held, done + 1) if held else None,
+            "ahead": _ahead_part(request, held, done + 1),
         }
     )
 
@@ -57,6 +58,13 @@ def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
 def refuse_in_place(request: HttpRequest, assignment: Assignment, context: dict[str, Any]) -> JsonResponse:
     """A refused submission comes back with its reasons and all that was entered."""
     return JsonResponse({"case": _part(request, assignment, context)}, status=422)
+
+
+def _ahead_part(request: HttpRequest, held: Assignment | None, done: int) -> dict[str, str] | None:
+    """What may be fetched early: nothing of a text that she may not see before she has said or written her own."""
+    if held is None or first_page(held, request.user):
+        return None
+    return _case_part(request, held, done)
 
 
 def _case_part(request: HttpRequest, assignment: Assignment, done: int) -> dict[str, str]:

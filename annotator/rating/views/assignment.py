@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotator.rating import entry
 from annotator.rating.door import own_assignment
+from annotator.rating.first import redirect_first
 from annotator.rating.marking import mark_inputs
 from annotator.rating.page import assignment_page
 from annotator.rating.views.ahead import answer_in_place, refuse_in_place
@@ -28,6 +29,9 @@ UNPROCESSABLE = 422
 @require_http_methods(["GET", "HEAD", "POST"])
 def rate(request: HttpRequest, assignment: Assignment) -> HttpResponse:
     """Shows the case, and takes the six scores. A refused submission comes back with all that was entered."""
+    first = redirect_first(assignment, request.user)
+    if first is not None:
+        return first
     corrects = _current_rating(assignment)
     if request.method == "POST":
         return _submit(request, assignment, corrects)

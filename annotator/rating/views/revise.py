@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotator.rating import entry
 from annotator.rating.door import own_assignment
+from annotator.rating.first import redirect_first
 from annotator.rating.narrative import image_urls, narrative_context
 from annotator.rating.views.assignment import UNPROCESSABLE
 from scoring.models import Assignment, RatingDraft
@@ -20,6 +21,9 @@ from scoring.services.revising import submit_revision
 @require_http_methods(["GET", "HEAD", "POST"])
 def revise(request: HttpRequest, assignment: Assignment) -> HttpResponse:
     """Her corrected steps become the next version, for her colleagues to score, and for her if she likes."""
+    first = redirect_first(assignment, request.user)
+    if first is not None:
+        return first
     draft = RatingDraft.objects.filter(assignment=assignment, rater=request.user.pk).first()
     fields = draft.content.get("fields", {}) if draft else {}
     problems: list[str] = []
