@@ -1,9 +1,10 @@
-"""`python -m modelhub.ml`: generate, train, parity and make-tiny from a shell, without Django."""
+"""`python -m modelhub.ml`: generate, train, dermeval-train, parity and make-tiny from a shell, without Django."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from modelhub.ml.dermeval_command import add_dermeval
 from modelhub.ml.generate_command import add_generate
 from modelhub.ml.parity_command import add_parity
 from modelhub.ml.teacher_command import add_teacher_commands
@@ -18,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_generate(commands)
     add_train(commands)
+    add_dermeval(commands)
     add_teacher_commands(commands)
     add_weight_commands(commands)
     add_parity(commands)

@@ -48,9 +48,9 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 def check_adapter(adapter: StoredAdapter, checkpoint: Checkpoint) -> None:
     """Raises CheckpointError where the adapter's tensors do not fit the base."""
-    if not checkpoint.config.own:
+    if adapter.branch is not None and not checkpoint.config.own:
         raise CheckpointError(
-            f"{adapter.folder} is an adapter for SkinGPT-R1's architecture, {checkpoint.folder} has another one"
+            f"{adapter.folder} holds a branch of SkinGPT-R1's architecture, {checkpoint.folder} has another one"
         )
     check_lora(adapter, checkpoint.network)
     if adapter.branch is not None:

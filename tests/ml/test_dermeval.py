@@ -1,0 +1,320 @@
+"""DermEval: its lines are read strictly, both stages train, resume and stay; what it scores has two readings."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from modelhub.ml.__main__ import main
+from modelhub.ml.backends.base import Failure, GenerationSettings, Request
+from modelhub.ml.dermeval_data import Physician, RatedNarrative, read_rated, write_rated
+from modelhub.ml.dermeval_format import Critique, fill_prompt, read_critique, write_critique
+from modelhub.ml.dermeval_score import ScoredNarrative, score_narratives
+from modelhub.ml.dermeval_settings import DermEvalSettings
+from modelhub.ml.dermeval_stages import Reinforced, endless_order, reward_of
+from modelhub.ml.dermeval_train import DermEvalResult, train_dermeval
+from modelhub.ml.loading import LoadSpec, load
+from modelhub.ml.synthetic.lesion import DIAGNOSES, sample
+from modelhub.ml.synthetic.physicians import KINDS, PHYSICIANS, draw_kind, rated_text, reasons_of
+from modelhub.ml.train_data import DatasetError
+from modelhub.ml.train_loop import TrainingError
+from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+from tests.ml.random_checkpoint import make_image, make_llava
+
+SCORES: dict[str, float | None] = dict(zip(DIMENSION_KEYS, (5.0, 0.0, 3.0, 4.5, None, 2.0), strict=True))
+WORDS = dict.fromkeys(DIMENSION_KEYS, "so; and so.")
+GREEDY = GenerationSettings(do_sample=False, max_new_tokens=30, batch_size=2)
+
+
+def test_what_is_written_is_read_back() -> None:
+    text = write_critique(SCORES, WORDS)
+    read = read_critique(text)
+    assert read.scores == SCORES
+    assert read.declined == {"reasoning_coherence"}
+    assert read.unread == ()
+    assert read.overall is None
+    numbers = {key: text[slice(*span)] for key, span in read.spans.items()}
+    assert numbers == {
+        "accuracy": "5",
+        "safety": "0",
+        "medical_groundedness": "3",
+        "clinical_coverage": "4.5",
+        "description_precision": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "**Accuracy**: 4 – so.",
+        "Accuracy: 6 – so.",
+        "Accuracy: 45 – so.",
+        "Accuracy: 4,5 – so.",
+        "Accuracy: 4/5 – so.",
+        "Accuracy: 5.5 – so.",
+        "Accuracy: 3 steps – so.",
+        "Accuracy: 3 –",
+        "Accuracy: – so.",
+        "Overall accuracy: 2 – so.",
+        "accuracy: 2 – so.",
+        "Accuracy: 2 – so.\nAccuracy: 5 – so.",
+        "",
+    ],
+)
+def test_another_spelling_is_no_score_and_none_is_guessed(line: str) -> None:
+    read = read_critique(f"{line}\nSafety: 4 – so.")
+    assert read.scores["accuracy"] is None
+    assert "accuracy" in read.unread
+    assert read.scores["safety"] == 4.0
+
+
+def test_a_score_without_a_reason_or_off_the_scale_is_not_written() -> None:
+    with pytest.raises(ValueError, match="justification"):
+        write_critique(SCORES, WORDS | {"safety": " \n "})
+    with pytest.raises(ValueError, match="between 0 and 5"):
+        write_critique(SCORES | {"safety": 5.5}, WORDS)
+    with pytest.raises(ValueError, match="exactly once"):
+        fill_prompt("Check it.", "text")
+
+
+def critique(**scores: float | None) -> Critique:
+    return read_critique(write_critique(dict.fromkeys(DIMENSION_KEYS, 3.0) | scores, WORDS))
+
+
+def test_the_reward_punishes_what_cannot_be_read_and_what_is_declined() -> None:
+    truth: dict[str, float | None] = dict.fromkeys(DIMENSION_KEYS, 3.0)
+    assert reward_of(critique(), truth, unread_error=25).value == 0
+    off = reward_of(critique(safety=1.0), truth, unread_error=25)
+    assert (off.value, off.error, off.read) == pytest.approx((-4 / 6, 4 / 6, 1.0))
+    declined = reward_of(critique(safety=None), truth, unread_error=25)
+    assert (declined.value, declined.error, declined.read) == pytest.approx((-25 / 6, 0.0, 5 / 6))
+    nothing = reward_of(read_critique("Accuracy: 9"), truth, unread_error=16)
+    assert (nothing.value, nothing.error, nothing.read) == (-16, None, 0)
+
+
+def test_what_physicians_could_not_judge_counts_for_nothing() -> None:
+    truth: dict[str, float | None] = dict.fromkeys(DIMENSION_KEYS) | {"safety": 3.0}
+    assert reward_of(critique(safety=2.0, accuracy=None), truth, unread_error=25).value == -1
+    with pytest.raises(ValueError, match="no dimension"):
+        reward_of(critique(), dict.fromkeys(DIMENSION_KEYS), unread_error=25)
+
+
+def test_the_order_of_records_is_the_same_after_a_break() -> None:
+    whole = endless_order(5, seed=3, size=2, done=0)
+    steps = [next(whole) for _ in range(6)]
+    later = endless_order(5, seed=3, size=2, done=4)
+    assert [next(later), next(later)] == steps[4:]
+    assert sorted(place for step in steps[:5] for place in step) == sorted([*range(5)] * 2)
+
+
+def test_simulated_physicians_differ_by_their_severity_and_name_no_diagnosis() -> None:
+    rng = np.random.default_rng(5)
+    sums = {who.name: 0.0 for who in PHYSICIANS}
+    for _ in range(150):
+        lesion = sample(rng)
+        text = rated_text(lesion, draw_kind(rng), rng)
+        for who in PHYSICIANS:
+            scores = who.scores(lesion, text, rng)
+            said = write_critique(scores, reasons_of(scores))
+            assert not any(name.removesuffix("-like lesion") in said for name in DIAGNOSES)
+            sums[who.name] += sum(value or 0.0 for value in scores.values())
+    assert sums["lenient"] > sums["even"] > sums["severe"]
+    assert len({rated_text(sample(rng), kind, rng) for kind in KINDS}) == len(KINDS)
+
+
+@pytest.fixture(scope="module")
+def rated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rated")
+    rated = []
+    for number in range(4):
+        image = make_image(folder / f"{number}.png", (56, 56), seed=number)
+        scores: dict[str, float | None] = dict.fromkeys(DIMENSION_KEYS, float(number))
+        who = (Physician("a", scores, WORDS), Physician("b", scores | {"safety": None}, WORDS))
+        rated.append(RatedNarrative(f"case {number // 2}", f"version {number}", (image,), f"Text {number}.", who))
+    write_rated(rated, folder)
+    return folder
+
+
+def quick(**changes: Any) -> DermEvalSettings:
+    values: dict[str, Any] = {
+        "prompt": "Check.\n[[narrative]]",
+        "sft_steps": 4,
+        "sft_lr": 1e-2,
+        "rl_steps": 3,
+        "rl_lr": 1e-2,
+        "batch": 2,
+        "rank": 4,
+        "alpha": 8,
+        "max_new_tokens": 6,
+        "checkpoint_every_steps": 1,
+    }
+    return DermEvalSettings.from_dict(values | changes)
+
+
+class Stopped(Exception):
+    pass
+
+
+def events(out: Path, stage: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in (out / stage / "progress.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in event.items() if name != "seconds"} for event in found]
+
+
+@pytest.fixture(scope="module")
+def trained(base: Path, rated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> DermEvalResult:
+    out = tmp_path_factory.mktemp("trained")
+    return train_dermeval(base=base, data=rated_folder, out=out, settings=quick())
+
+
+def test_both_stages_are_kept_with_their_curves(trained: DermEvalResult, base: Path) -> None:
+    assert list(trained.adapters) == ["sft", "rl"]
+    out = trained.adapters["sft"].parent.parent
+    assert [event["step"] for event in events(out, "sft")] == [1, 2, 3, 4]
+    told = events(out, "rl")
+    baseline = told[0]["reward"]
+    for event in told:
+        assert event["parse_rate"] == 0  # six letters of a random model
+        assert event["reward"] == -25
+        baseline = 0.9 * baseline + 0.1 * event["reward"]
+        assert event["baseline"] == pytest.approx(baseline)
+    provenance = json.loads((trained.adapters["rl"] / "provenance.json").read_text())
+    assert (provenance["kind"], provenance["stage"], provenance["critiques"]) == ("dermeval", "rl", 8)
+    assert provenance["cases"] == ["case 0", "case 1"]
+    assert load(LoadSpec(base, trained.adapters["rl"])).identity.adapter_sha256
+
+
+def test_stopped_anywhere_it_goes_on_to_the_same_weights(
+    trained: DermEvalResult, base: Path, rated_folder: Path, tmp_path: Path
+) -> None:
+    for stage, step in (("sft", 2), ("rl", 2)):
+
+        def stop(event: dict[str, Any], stage: str = stage, step: int = step) -> None:
+            if (event["stage"], event["step"]) == (stage, step):
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            train_dermeval(base=base, data=rated_folder, out=tmp_path, settings=quick(), on_event=stop)
+    again = train_dermeval(base=base, data=rated_folder, out=tmp_path, settings=quick())
+    for stage, folder in trained.adapters.items():
+        one, other = (load_file(path / "adapter_model.safetensors") for path in (folder, again.adapters[stage]))
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
+        assert events(tmp_path, stage) == events(folder.parent.parent, stage)
+    with pytest.raises(TrainingError, match="settings"):
+        train_dermeval(base=base, data=rated_folder, out=tmp_path, settings=quick(seed=1))
+
+
+def test_reinforcement_moves_towards_what_is_rewarded(base: Path, rated_folder: Path) -> None:
+    """One step's gradient: a critique above the baseline becomes likelier, one below it less likely."""
+    settings = quick(sft_steps=1)
+    from modelhub.ml.dermeval_rows import AnsweredPrompts
+    from modelhub.ml.dermeval_train import add_lora
+
+    loaded = load(LoadSpec(base), merge_adapter=False)
+    torch.manual_seed(0)
+    add_lora(loaded, settings)
+    learning = [p.requires_grad_(True) for name, p in loaded.model.backbone.named_parameters() if "lora_" in name]
+    rows = AnsweredPrompts(loaded)
+    stage = Reinforced(rows, read_rated(rated_folder), settings)
+    answers = [rows.answer("Accuracy: 1 – so."), rows.answer("Accuracy: 2 – so.")]
+    stage._sample = lambda number, requests: (["Accuracy: 1 – so.", "Accuracy: 2 – so."], answers)  # type: ignore[method-assign]
+    chosen = [1, 0]  # physicians say 1, and 0
+    stage.step(1, chosen)
+    requests = [stage.requests[place] for place in chosen]
+    with torch.no_grad():
+        before = rows.losses(requests, answers)
+        for parameter in learning:
+            if parameter.grad is not None:
+                parameter -= 0.05 * parameter.grad
+        after = rows.losses(requests, answers)
+    assert float(after[0] - after[1]) < float(before[0] - before[1])
+
+
+def test_scores_come_with_two_readings_and_failures(
+    trained: DermEvalResult, base: Path, rated_folder: Path, tmp_path: Path
+) -> None:
+    loaded = load(LoadSpec(base, trained.adapters["sft"]))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    requests = [Request(one.version, one.images, fill_prompt("[[narrative]]", "x")) for one in read_rated(rated_folder)]
+    found = [*score_narratives(loaded, [*requests, Request("broken", (broken,), "x")], GREEDY)]
+    assert {one.id for one in found if isinstance(one, Failure)} == {"broken"}
+    scored = [one for one in found if isinstance(one, ScoredNarrative)]
+    assert {one.id for one in scored} == {request.id for request in requests}
+    assert all(set(one.expected) == set(DIMENSION_KEYS) for one in scored)
+    with pytest.raises(ValueError, match="greedy"):
+        [*score_narratives(loaded, requests, GenerationSettings())]
+
+
+def test_the_expected_reading_is_the_mean_by_the_models_probabilities(base: Path) -> None:
+    from modelhub.ml.dermeval_rows import AnsweredPrompts
+    from modelhub.ml.dermeval_score import NumberFinder
+
+    loaded = load(LoadSpec(base))
+    text = write_critique(SCORES, WORDS)
+    tokens = AnsweredPrompts(loaded).answer(text)
+    logits = torch.full((len(tokens), 400), -30.0)
+    digits = loaded.tokenizer.convert_tokens_to_ids([*"012345"])
+    places = [place for place, token in enumerate(tokens) if token in digits]
+    logits[:, digits[2]], logits[:, digits[3]] = 1.0, 1.0
+    expected = NumberFinder(loaded).expected(read_critique(text), tokens, logits)
+    assert len(places) == 6  # four whole numbers and the two digits of 4.5
+    assert expected == {
+        "accuracy": pytest.approx(2.5),
+        "safety": pytest.approx(2.5),
+        "medical_groundedness": pytest.approx(2.5),
+        "clinical_coverage": None,
+        "reasoning_coherence": None,
+        "description_precision": pytest.approx(2.5),
+    }
+
+
+def test_a_llava_learns_too(rated_folder: Path, tmp_path: Path) -> None:
+    other = make_llava(tmp_path / "llava")
+    result = train_dermeval(
+        base=other, data=rated_folder, out=tmp_path / "out", settings=quick(sft_steps=2, rl_steps=1)
+    )
+    loaded = load(LoadSpec(other, result.adapters["rl"]))
+    one = read_rated(rated_folder)[0]
+    assert len([*score_narratives(loaded, [Request("a", one.images, "Check.")], GREEDY)]) == 1
+
+
+def test_the_command_trains_what_a_plan_says(
+    base: Path, rated_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "plan.json"
+    raw = quick(rl_steps=0, sft_steps=1).to_dict()
+    plan.write_text(
+        json.dumps({"base": str(base), "data": str(rated_folder), "out": str(tmp_path / "o"), "settings": raw})
+    )
+    assert main(["dermeval-train", str(plan), "--json"]) == 0
+    assert [*json.loads(capsys.readouterr().out)["adapters"]] == ["sft"]
+    plan.write_text(json.dumps({"base": str(base)}))
+    assert main(["dermeval-train", str(plan)]) == 1
+    assert "data, out, settings" in capsys.readouterr().err
+
+
+def test_broken_data_and_settings_are_refused(base: Path, rated_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"critiques\.jsonl"):
+        read_rated(tmp_path)
+    folder = Path(shutil.copytree(rated_folder, tmp_path / "copy"))
+    lines = (folder / "critiques.jsonl").read_text().splitlines()
+    (folder / "critiques.jsonl").write_text("\n".join([lines[0], lines[1].replace('"safety": 1.0', '"safety": 7')]))
+    with pytest.raises(DatasetError, match="line 2"):
+        read_rated(folder)
+    (folder / "critiques.jsonl").write_text("\n".join([lines[0], lines[0]]))
+    with pytest.raises(DatasetError, match="twice"):
+        read_rated(folder)
+    with pytest.raises(DatasetError, match="max_length is 20"):
+        train_dermeval(base=base, data=rated_folder, out=tmp_path / "out", settings=quick(max_length=20))
+    for changes in ({"momentum": 1.0}, {"sft_steps": 0}, {"unread_error": 0}, {"prompt": "x"}, {"colour": "red"}):
+        with pytest.raises(ValueError, match=r"\w"):
+            quick(**changes)
+
+
+def test_names_stand_as_the_rubric_has_them() -> None:
+    assert [line.split(":")[0] for line in write_critique(SCORES, WORDS).splitlines()] == [*DIMENSION_NAMES.values()]
