@@ -33,9 +33,11 @@ def refresh_priorities() -> None:
 
 @shared_task(name="modelhub.tasks.refresh_statistics")
 def refresh_statistics() -> None:
+    from modelhub.services.leaderboards import request_leaderboards
     from modelhub.services.statistics import refresh_dashboard
 
     refresh_dashboard()
+    request_leaderboards()
 
 
 @shared_task(name="modelhub.tasks.refresh_agreements")

@@ -25,8 +25,10 @@ JOBS: dict[str, str] = {
     Run.Kind.GENERATION: "modelhub.jobs.generation",
     Run.Kind.TRAINING: "modelhub.jobs.training",
     Run.Kind.BENCHMARK: "modelhub.jobs.benchmark",
+    Run.Kind.EVALUATION: "modelhub.jobs.evaluation",
     Run.Kind.EXPORT: "modelhub.jobs.export",
     Run.Kind.REGISTRATION: "modelhub.jobs.registration",
+    Run.Kind.STATISTICS: "modelhub.jobs.leaderboard",
 }
 CANCEL_POLL_S = 0.5
 UNEXPECTED = "The program met an error it does not know ({kind}). The worker's log has the details under run {run_id}."

@@ -1,102 +1,113 @@
-"""From scored entries to the stored results of a DermBench run; computed by a worker, read by pages."""
+"""From scored entries to stored results, of one DermBench run or a leaderboard; computed by a worker, read by pages."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import combinations
 from typing import Any
 
-from modelhub.evaluators.base import Evaluator
-from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
-from scoring.intervals import METHOD, mean_interval, paired_interval
-from scoring.rubric import DIMENSION_KEYS, overall
+import numpy as np
 
-SERIES = (*DIMENSION_KEYS, "overall", "diagnosis")
+from modelhub.models import BenchmarkRun, ModelVersion
+from modelhub.services.score_tables import SCALES, SERIES, ScoreTable, Source, gather_scores
+from scoring.detectable import detectable_difference
+from scoring.intervals import METHOD as MEAN_METHOD
+from scoring.intervals import mean_interval
+from scoring.multiple import ALPHA, holm, rank_ranges, tie_letters
+from scoring.resampling import METHOD as PAIR_METHOD
+from scoring.resampling import RESAMPLES, SEED, PairedDifference, paired_differences
+from scoring.rubric import DIMENSION_KEYS
 
-
-@dataclass
-class ModelScores:
-    """One model: for each of ``SERIES`` the value per case (diagnosis: 1 right, 0 wrong), where there is one."""
-
-    model: ModelVersion
-    values: dict[str, dict[int, float]] = field(default_factory=lambda: {name: {} for name in SERIES})
-    scored: int = 0
-    failed: int = 0
-    expected: int = 0
+Figures = dict[str, dict[str, Any]]
 
 
-def compute_results(benchmark: BenchmarkRun, models: Sequence[ModelVersion], evaluator: Evaluator) -> dict[str, Any]:
-    """Plain data for ``BenchmarkRun.results``.
+def compute_results(benchmark: BenchmarkRun, models: Sequence[ModelVersion]) -> dict[str, Any]:
+    """Plain data for ``BenchmarkRun.results``; as :func:`table_results`."""
+    return table_results(gather_scores([Source(model, benchmark) for model in models]))
 
-    ``models``: in order, each with ``model`` (public id), ``name``, ``expected`` = ``scored`` + ``failed``,
-    ``dimensions`` (key → interval), ``overall`` and ``diagnosis`` (share right). ``pairs``: each two models, ``left``
-    and ``right``, the same figures for right minus left over the cases that both have. An interval is ``n``, ``mean``,
-    ``low``, ``high``, ``reason``: 95 %, clustered by patient or lesion; means on the rubric's scale, shares 0 to 1.
+
+def table_results(table: ScoreTable, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """The figures of every model and every two models, with how they were computed.
+
+    ``models``: in order, each with ``model`` (public id), ``name``, ``expected`` = ``scored`` + ``failed`` + pending,
+    ``dimensions`` (key → figure), ``overall`` and ``diagnosis`` (share right). A figure is ``n``, ``mean``, ``low``,
+    ``high``, ``reason`` and, where models are compared, ``letters`` (a shared one: no proven difference), ``best`` and
+    ``worst`` rank. ``pairs``: each two models, ``left`` and ``right``, the same keys for right minus left over the
+    cases that both have: ``n``, ``clusters``, ``mean``, ``error``, ``low``, ``high``, ``p``, ``p_holm`` (over all pairs
+    of the series), ``detectable`` (the smallest difference found at 80 % power) and ``detectable_holm``, ``reason``.
+    Means on the rubric's scale, shares 0 to 1; intervals 95 %, clustered by patient or lesion.
     """
-    clusters: dict[int, int] = {}
-    gathered = [_gather(benchmark, model, evaluator, clusters) for model in models]
+    ids = [str(source.model.public_id) for source in table.sources]
+    pairs = list(combinations(range(len(ids)), 2))
+    compared = {name: _compare(table, name, pairs, resamples) for name in SERIES}
+    standing = {name: _standing(table, name, pairs, compared[name]) for name in SERIES}
     return {
-        "method": METHOD,
+        "method": {"means": MEAN_METHOD, "pairs": PAIR_METHOD, "resamples": resamples, "seed": SEED, "alpha": ALPHA},
         "models": [
             {
-                "model": str(scores.model.public_id),
-                "name": scores.model.name,
-                "expected": scores.expected,
-                "scored": scores.scored,
-                "failed": scores.failed,
-                **_figures({name: _mean(scores.values[name], clusters) for name in SERIES}),
+                "model": ids[row],
+                "name": source.model.name,
+                **asdict(table.tallies[row]),
+                **_by_kind({name: standing[name][row] for name in SERIES}),
             }
-            for scores in gathered
+            for row, source in enumerate(table.sources)
         ],
         "pairs": [
             {
-                "left": str(left.model.public_id),
-                "right": str(right.model.public_id),
-                **_figures({name: _difference(left, right, name, clusters) for name in SERIES}),
+                "left": ids[left],
+                "right": ids[right],
+                **_by_kind({name: compared[name][at] for name in SERIES}),
             }
-            for left, right in combinations(gathered, 2)
+            for at, (left, right) in enumerate(pairs)
         ],
-        "failures": _failures(benchmark),
+        "failures": list(table.failures),
     }
 
 
-def _gather(
-    benchmark: BenchmarkRun, model: ModelVersion, evaluator: Evaluator, clusters: dict[int, int]
-) -> ModelScores:
-    scores = ModelScores(model)
-    entries = BenchmarkEntry.objects.filter(benchmark=benchmark, model=model).order_by("pk")
-    related = entries.select_related("case", "evaluation__version").prefetch_related("evaluation__scores")
-    for entry in related:
-        scores.expected += 1
-        scores.failed += entry.state == BenchmarkEntry.State.FAILED
-        clusters[entry.case_id] = entry.case.group_id
-        if entry.evaluation is None:
-            continue
-        scores.scored += 1
-        found: dict[str, float | None] = {score.dimension: score.value for score in entry.evaluation.scores.all()}
-        right = evaluator.diagnosis_right(entry.evaluation.version, entry.case)
-        found |= {"overall": overall(found), "diagnosis": None if right is None else float(right)}
-        for name, value in found.items():
-            if value is not None:
-                scores.values[name][entry.case_id] = value
-    return scores
+def _compare(table: ScoreTable, name: str, pairs: list[tuple[int, int]], resamples: int) -> list[dict[str, Any]]:
+    found = paired_differences(table.values[name], table.clusters, pairs, resamples=resamples)
+    adjusted = holm([difference.p for difference in found])
+    tested = sum(difference.p is not None for difference in found)
+    return [
+        difference.as_dict() | {"p_holm": p, **_detectable(difference, tested)}
+        for difference, p in zip(found, adjusted, strict=True)
+    ]
 
 
-def _mean(values: Mapping[int, float], clusters: Mapping[int, int]) -> dict[str, Any]:
-    return mean_interval(list(values.values()), [clusters[case] for case in values]).as_dict()
+def _detectable(difference: PairedDifference, comparisons: int) -> dict[str, float | None]:
+    if difference.error is None or difference.p is None:
+        return {"detectable": None, "detectable_holm": None}
+    error, degrees = difference.error, difference.clusters - 1
+    return {
+        "detectable": detectable_difference(error, degrees),
+        "detectable_holm": detectable_difference(error, degrees, comparisons=comparisons),
+    }
 
 
-def _difference(left: ModelScores, right: ModelScores, name: str, clusters: Mapping[int, int]) -> dict[str, Any]:
-    return paired_interval(left.values[name], right.values[name], clusters).as_dict()
+def _standing(
+    table: ScoreTable, name: str, pairs: list[tuple[int, int]], compared: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Each model's mean with its interval, tie letters and range of ranks."""
+    figures = [_mean(row, table, name) for row in table.values[name]]
+    if len(figures) < 2:
+        return figures
+    means = [figure["mean"] for figure in figures]
+    different = {
+        pair
+        for pair, found in zip(pairs, compared, strict=True)
+        if found["p_holm"] is not None and found["p_holm"] <= ALPHA
+    }
+    letters, ranks = tie_letters(means, different), rank_ranges(means, different)
+    for figure, shared, places in zip(figures, letters, ranks, strict=True):
+        best, worst = places or (None, None)
+        figure |= {"letters": shared, "best": best, "worst": worst}
+    return figures
 
 
-def _figures(figures: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _mean(row: Any, table: ScoreTable, name: str) -> dict[str, Any]:
+    known = ~np.isnan(row)
+    return mean_interval(row[known].tolist(), table.clusters[known].tolist(), scale=SCALES[name]).as_dict()
+
+
+def _by_kind(figures: Figures) -> dict[str, Any]:
     dimensions = {key: figures[key] for key in DIMENSION_KEYS}
     return {"dimensions": dimensions, "overall": figures["overall"], "diagnosis": figures["diagnosis"]}
-
-
-def _failures(benchmark: BenchmarkRun) -> list[dict[str, str]]:
-    failed = BenchmarkEntry.objects.filter(benchmark=benchmark, state=BenchmarkEntry.State.FAILED)
-    return [
-        {"case": entry.case.code, "model": str(entry.model.public_id), "error": entry.error}
-        for entry in failed.select_related("case", "model").order_by("pk")
-    ]

@@ -34,6 +34,20 @@ def interval(figure: Any, sign: bool = False) -> str:
 
 
 @register.filter
+def p_value(value: float | None) -> str:
+    """“0.034”, “< 0.001”."""
+    if value is None:
+        return UNKNOWN
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+@register.filter
+def per_cent(value: float | None) -> str:
+    """A share in per cent with one digit, without its sign."""
+    return UNKNOWN if value is None else f"{100 * value:.1f}"
+
+
+@register.filter
 def seconds(value: float | None) -> str:
     """“0.8 s”, “42 s”, “3 min 20 s”, “2 h 5 min”."""
     if value is None:

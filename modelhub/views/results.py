@@ -4,45 +4,73 @@
 
 ``models``  in order, each {"model": public id, "name", "expected", "scored", "failed",
             "dimensions": {key: {"n", "mean", "low", "high", "reason"}}, "overall", "diagnosis": the same}
+            and where two or more are compared {"letters", "best", "worst"}
 ``pairs``   each {"left": public id, "right": public id, "dimensions", "overall", "diagnosis"};
-            the difference is right minus left over the cases that both have a score for
+            the difference is right minus left over the cases that both have a score for, with
+            {"clusters", "error", "p", "p_holm", "detectable", "detectable_holm"}
 
 Means on the rubric's scale (0 to 5), ``diagnosis`` the share that concluded rightly (0 to 1); ``mean`` is ``None``
 without a score, ``low`` and ``high`` (95 %) where no interval can be given.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from modelhub.charts import Estimate, IntervalChart, interval_chart
 from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
+from scoring.multiple import ALPHA
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 OVERALL, DIAGNOSIS = "overall", "diagnosis"
+MEASURED = ("mean", "low", "high", "error", "detectable", "detectable_holm")  # on the scale of the scores
 ROW_KEYS = (*DIMENSION_KEYS, OVERALL)
 ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six", DIAGNOSIS: "Right diagnosis, per cent"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean with its interval and the number of cases behind it; ``reason`` says why there is no interval."""
+    """A mean with its interval and the number of cases behind it; ``reason`` says why there is no interval.
+
+    Of a model among others: tie ``letters``, ``best`` and ``worst`` rank. Of a difference: its ``error``, ``p``, alone
+    and by Holm, and the smallest difference that would be found (``detectable``), alone and by Holm. Of people's
+    ratings: how many ``raters``, and whether the interval is for ``these_raters_only``.
+    """
 
     n: int
     mean: float | None
     low: float | None
     high: float | None
     reason: str = ""
+    letters: str = ""
+    best: int | None = None
+    worst: int | None = None
+    clusters: int | None = None
+    error: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    detectable: float | None = None
+    detectable_holm: float | None = None
+    raters: int | None = None
+    these_raters_only: bool = False
 
     @property
     def estimate(self) -> Estimate | None:
         return None if self.mean is None else Estimate(self.mean, self.low, self.high)
 
     def in_per_cent(self) -> "Figure":
-        mean, low, high = (None if v is None else 100 * v for v in (self.mean, self.low, self.high))
-        return Figure(self.n, mean, low, high, self.reason)
+        return replace(self, **{name: 100 * v for name in MEASURED if (v := getattr(self, name)) is not None})
+
+    def turned(self) -> "Figure":
+        """The difference seen from the other side."""
+        mean, low, high = (None if v is None else -v for v in (self.mean, self.high, self.low))
+        return replace(self, mean=mean, low=low, high=high)
+
+    @property
+    def is_proven(self) -> bool:
+        return self.p_holm is not None and self.p_holm <= ALPHA
 
     @property
     def excludes_zero(self) -> bool:
