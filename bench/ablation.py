@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ablation_data import HELD_OUT_SEED, TONES, DrawnCase, draw_cases, make_cases, write_training_set
-from bench.ablation_table import Values, by_tone, markdown, merge, per_seed, score_texts
+from bench.ablation_table import Values, by_tone, markdown, merge, per_seed, score_texts, words
 from bench.reporting import conditions, finish, in_words, note
 
 ROOT = Path(__file__).parent.parent
@@ -214,6 +214,7 @@ def document(record: Mapping[str, Any]) -> str:
     seeds = ", ".join(map(str, record["seeds"]))
     return DOCUMENT.format(
         made=in_words(record),
+        findings=findings(record),
         table=markdown(record["results"]),
         seeds_table=seed_table(record),
         settings=settings,
@@ -222,6 +223,20 @@ def document(record: Mapping[str, Any]) -> str:
         **{key: record[key] for key in ("command", "minutes", "training_cases", "held_out_cases")},
         **{key: record[key][:12] for key in ("base_sha256", "teacher_sha256", "synthetic_code_sha256")},
     )
+
+
+def findings(record: Mapping[str, Any]) -> str:
+    """A line per comparison over all drawings: the difference in right diagnoses and whether it can be told from 0."""
+    names = {arm["key"]: arm["name"] for arm in record["arms"]}
+    lines = []
+    for pair in record["results"]["all"]["pairs"]:
+        found = pair["diagnosis"]
+        clear = found["low"] is not None and (found["low"] > 0 or found["high"] < 0)
+        verdict = "" if clear else ": not to be told from no difference"
+        lines.append(
+            f"- {names[pair['right']]}, against {names[pair['left']]}: {words(found, 100, signed=True)}{verdict}"
+        )
+    return "\n".join(lines)
 
 
 def seed_table(record: Mapping[str, Any]) -> str:
@@ -250,6 +265,10 @@ the control: the same branch and narratives with the distillation term switched 
 
 Means with 95 % intervals: Student's t over drawings, the seeds' values of one drawing counting as one cluster.
 Differences are paired by drawing and seed.
+
+In short, right diagnoses in percentage points:
+
+{findings}
 
 {table}
 

@@ -117,12 +117,13 @@ def markdown(results: Mapping[str, Any]) -> str:
 def cells(part: Mapping[str, Any], *, signed: bool) -> list[str]:
     found = {**part["dimensions"], "overall": part["overall"], "diagnosis": part["diagnosis"]}
     return [
-        words(found[name], 100 if name == "diagnosis" else 1, signed)
+        words(found[name], 100 if name == "diagnosis" else 1, signed=signed)
         for name in ("diagnosis", "overall", *DIMENSION_KEYS)
     ]
 
 
-def words(figure: Mapping[str, Any], scale: float, signed: bool) -> str:
+def words(figure: Mapping[str, Any], scale: float, *, signed: bool) -> str:
+    """Mean and interval, or a dash."""
     if figure["mean"] is None:
         return "–"
     digits = 1 if scale == 100 else 2

@@ -11,6 +11,7 @@ from bench import ablation
 from bench.ablation_data import HELD_OUT_SEED, TONES, make_cases
 from bench.ablation_table import SERIES, by_tone, markdown, merge, per_seed, score_texts
 from modelhub.ml import tiny, tiny_teacher
+from modelhub.ml.checkpoint_files import hash_weights
 from modelhub.ml.synthetic.wording import corrupt, narrative
 
 CASES = make_cases(30, 7)
@@ -88,6 +89,15 @@ def test_settings_are_those_that_the_hub_offers() -> None:
 
     hub = TRAINING_DEFAULTS | SYNTHETIC_TRAINING
     assert {name: hub[name] for name in ablation.SETTINGS} == ablation.SETTINGS
+
+
+def test_record_and_page_agree_and_are_of_the_shipped_models() -> None:
+    record = json.loads(ablation.RECORD.read_text(encoding="utf-8"))
+    assert record["held_out_cases"] >= 300
+    assert len(record["seeds"]) >= 3
+    assert record["base_sha256"] == hash_weights(ablation.BASE)
+    assert record["teacher_sha256"] == hash_weights(ablation.TEACHER)
+    assert ablation.document(record) == ablation.PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
