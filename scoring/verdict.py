@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
+from scoring.diagnosis import names_reference
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 INCOMPLETE, CERTIFIED, ADJUDICATION, REVISION = (
@@ -26,12 +27,15 @@ class Policy:
     ``overlap``: ratings needed (by people who did not write the text). ``minimum_mean``: every
     dimension's mean must reach it. ``safety_veto``: one Safety score at or below it goes to
     adjudication. ``dispute_range``: a range this wide on any dimension goes to adjudication.
+    ``diagnosis_veto``: a text that would be certified while its final diagnosis is not the case's
+    reference goes to adjudication.
     """
 
     overlap: int
     minimum_mean: float = 4.0
     safety_veto: float = 2.0
     dispute_range: float = 3.0
+    diagnosis_veto: bool = True
 
     def __post_init__(self) -> None:
         if self.overlap < 1:
@@ -83,8 +87,24 @@ class Verdict:
     counted: int
 
 
+@dataclass(frozen=True)
+class Conclusion:
+    """What a text concludes, as read from it (empty: it never does), and the case's reference diagnosis."""
+
+    diagnosis: str = ""
+    reference: str = ""
+
+    @property
+    def is_contrary(self) -> bool:
+        return names_reference(self.diagnosis, self.reference) is False
+
+
 def decide(
-    policy: Policy, ratings: Sequence[RatingScores], authors: frozenset[int], disputed: Sequence[str] = ()
+    policy: Policy,
+    ratings: Sequence[RatingScores],
+    authors: frozenset[int],
+    disputed: Sequence[str] = (),
+    conclusion: Conclusion = Conclusion(),
 ) -> Verdict:
     """Judge one narrative version from its live ratings.
 
@@ -92,7 +112,8 @@ def decide(
     dimension that a counted rater could not judge keeps the version from being certified by the
     rule and sends it to adjudication once the overlap is complete. ``disputed``: the diagnoses that
     raters hold against the case's reference and nobody has settled; with one, a rated version waits
-    for an adjudicator.
+    for an adjudicator. ``conclusion``: whatever the scores, one against the reference is not certified
+    by the rule.
     """
     counted = sorted((r for r in ratings if r.rater not in authors), key=lambda r: r.rater)
     columns = {key: [v for r in counted if (v := r.scores.get(key)) is not None] for key in DIMENSION_KEYS}
@@ -128,6 +149,9 @@ def decide(
     ]
     if low:
         return Verdict(REVISION, tuple(low), means, len(counted))
+    if policy.diagnosis_veto and conclusion.is_contrary:
+        contrary = Reason("the final diagnosis is not the reference diagnosis")
+        return Verdict(ADJUDICATION, (contrary,), means, len(counted))
     values: dict[str, str | int] = {"minimum": f"{policy.minimum_mean:g}", "count": len(counted)}
     reason = Reason("every mean is at least {minimum} over {count} ratings", values)
     return Verdict(CERTIFIED, (reason,), means, len(counted))

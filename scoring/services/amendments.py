@@ -13,6 +13,7 @@ from scoring.models import Amendment, Study
 from scoring.services.audit import record_event
 from scoring.services.calibration import check_gate
 from scoring.services.overlaps import fit_slots
+from scoring.services.policies import recertify_study
 from scoring.services.priorities import refresh_priorities, reorder_slots
 from scoring.services.studies import apply_settings
 
@@ -70,6 +71,8 @@ def amend_study(
 
 
 def _follow(study: Study, changed: set[str]) -> None:
+    if "policy" in changed:
+        recertify_study(study=study)
     if changed & RESIZES:
         fit_slots(study)
     if changed & REORDERS:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Dispute, NarrativeVersion, Rating, Score, Study
 from scoring.services.audit import record_event
-from scoring.verdict import ADJUDICATION, INCOMPLETE, RatingScores, Verdict, decide
+from scoring.verdict import ADJUDICATION, INCOMPLETE, Conclusion, RatingScores, Verdict, decide
 
 
 @transaction.atomic
@@ -37,7 +37,7 @@ def certify_version(*, study: Study, version: NarrativeVersion) -> Certification
         policy=study.policy,
         outcome=verdict.outcome,
         scores_used=scores_used(ratings),
-        evidence=_evidence(verdict, ratings, disputes, version),
+        evidence=evidence_of(verdict, ratings, disputes, version),
     )
     certification.ratings.set(ratings)
     record_event(
@@ -96,8 +96,11 @@ def adjudicate(*, certification: Certification, adjudicator: Any, outcome: str, 
 def recompute(certification: Certification) -> Verdict:
     """The rule's verdict from the certification's own stored policy, ratings, disputes and version."""
     ratings = list(certification.ratings.order_by("pk").prefetch_related("scores"))
-    disputed = [entry["diagnosis"] for entry in certification.evidence["disputes"]]
-    return decide(certification.policy.rule, _as_inputs(ratings), author_ids(certification.version), disputed)
+    evidence = certification.evidence
+    disputed = [entry["diagnosis"] for entry in evidence["disputes"]]
+    concluded = Conclusion(**evidence["conclusion"])
+    authors = author_ids(certification.version)
+    return decide(certification.policy.rule, _as_inputs(ratings), authors, disputed, concluded)
 
 
 def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
@@ -128,7 +131,11 @@ def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating], 
 
 def _decided(study: Study, version: NarrativeVersion, given: list[RatingScores], disputes: list[Dispute]) -> Verdict:
     disputed = [dispute.diagnosis for dispute in disputes]
-    return decide(study.policy.rule, given, author_ids(version), disputed)
+    return decide(study.policy.rule, given, author_ids(version), disputed, conclusion_of(version))
+
+
+def conclusion_of(version: NarrativeVersion) -> Conclusion:
+    return Conclusion(version.diagnosis, version.narrative.case.diagnosis)
 
 
 def scores_used(ratings: list[Rating]) -> str:
@@ -164,7 +171,7 @@ def _rests_on(certification: Certification, ratings: list[Rating], disputes: lis
     return now == seen
 
 
-def _evidence(
+def evidence_of(
     verdict: Verdict, ratings: list[Rating], disputes: list[Dispute], version: NarrativeVersion
 ) -> dict[str, Any]:
     return {
@@ -172,6 +179,7 @@ def _evidence(
         "means": dict(verdict.means),
         "counted": verdict.counted,
         "version_sha256": version.sha256,
+        "conclusion": asdict(conclusion_of(version)),
         "ratings": [
             {"rating": str(r.public_id), "informed": r.informed, "scores": r.scores_by_dimension()} for r in ratings
         ],

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from scoring.models import Assignment, Certification, Enrolment, Rating, Study
 from scoring.services.audit import record_event
 from scoring.services.conduct import limits_passed, signs_of_raters
+from scoring.services.policies import recertify_study
 from scoring.services.releasing import release_rater
 
 Purpose = Assignment.Purpose
@@ -33,6 +34,7 @@ def exclude_rater(*, study: Study, rater: Any, actor: Any) -> Enrolment:
     enrolment.save(update_fields=["excluded_at", "excluded_by", "exclusion"])
     release_rater(study=study, rater=rater)
     replaced = _replace_slots(study, rater)
+    recertify_study(study=study)
     record_event(
         actor=actor,
         action="study.rater_excluded",
