@@ -10,8 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
+from annotator.accounts.signed_in import user_of
 from annotator.cases.filters import CaseFilter, choices
 from scoring.models import Case, CaseImage, Narrative, NarrativeVersion
+from scoring.services.reveals import record_reveals
 from scoring.services.sources import rights_in_words
 
 PER_PAGE = 24
@@ -24,7 +26,9 @@ def case_list(request: HttpRequest) -> HttpResponse:
     asked = CaseFilter.from_query(request.GET)
     first_images = Prefetch("images", CaseImage.objects.filter(position=0), to_attr="first_image")
     cases = asked.cases().select_related("source", "group").prefetch_related(first_images)
-    context = {"page_obj": Paginator(cases, PER_PAGE).get_page(request.GET.get("page")), "asked": asked}
+    page = Paginator(cases, PER_PAGE).get_page(request.GET.get("page"))
+    record_reveals(rater=user_of(request), cases=page)
+    context = {"page_obj": page, "asked": asked}
     if getattr(request, "htmx", False):
         return render(request, "cases/partials/case_cards.html", context)
     return render(request, "cases/list.html", context | choices())
@@ -36,6 +40,7 @@ def case_list(request: HttpRequest) -> HttpResponse:
 def case_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     found = Case.objects.select_related("source", "group").prefetch_related("images")
     case = get_object_or_404(found, public_id=public_id)
+    record_reveals(rater=user_of(request), cases=[case])
     versions = Prefetch("versions", NarrativeVersion.objects.order_by("number").prefetch_related("certifications"))
     narratives = Narrative.objects.filter(case=case).order_by("pk").prefetch_related(versions)
     context = {

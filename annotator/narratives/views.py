@@ -26,6 +26,7 @@ from scoring.models import Case, Narrative, NarrativeVersion
 from scoring.rubric import dimensions_in
 from scoring.services.narratives import create_narrative, revise_version
 from scoring.services.queue import enqueue_versions
+from scoring.services.reveals import record_reveals
 from scoring.services.revising import REVISION_PRIORITY
 
 PER_PAGE = 25
@@ -43,6 +44,7 @@ def narrative_list(request: HttpRequest) -> HttpResponse:
     shown = everything.filter(state=state) if state in STATES else everything
     shown = shown.select_related("case__source", "case__group").prefetch_related("case__images").order_by("-pk")
     page = Paginator(shown, PER_PAGE).get_page(request.GET.get("page"))
+    record_reveals(rater=user_of(request), cases=[narrative.case for narrative in page])
     newest = {v.narrative_id: v for v in NarrativeVersion.objects.filter(pk__in=[n.latest for n in page])}
     rows = [{"narrative": n, "version": newest.get(n.pk), "state": STATES[n.state]} for n in page]
     tabs = [{"key": key, "label": label, "count": counts[key]} for key, (label, _tone) in STATES.items()]
@@ -89,6 +91,7 @@ def detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     study = study_of(request)
     if study is None:
         return render(request, "narratives/no_study.html")
+    record_reveals(rater=user_of(request), cases=[narrative.case])
     context = {
         "narrative": narrative,
         "case": narrative.case,

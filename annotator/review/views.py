@@ -24,6 +24,7 @@ from scoring.models import Certification, Dispute
 from scoring.services.adjudication import decide_case
 from scoring.services.certification import author_ids
 from scoring.services.disputes import settle_dispute
+from scoring.services.reveals import record_reveals
 from scoring.services.revising import queue_revision
 from scoring.worddiff import word_diff
 
@@ -129,6 +130,7 @@ def _page(
     request: HttpRequest, certification: Certification, errors: dict[str, list[str]] | None = None
 ) -> HttpResponse:
     user, errors = user_of(request), errors or {}
+    record_reveals(rater=user, cases=[certification.version.narrative.case])
     wrote_it = user.pk in author_ids(certification.version)
     acceptable = certification.outcome == Certification.Outcome.ADJUDICATION
     parent, case = certification.version.parent, certification.version.narrative.case

@@ -20,6 +20,7 @@ from scoring.rubric import DIMENSION_NAMES
 from scoring.services.amendments import amend_study
 from scoring.services.drafts import update_draft
 from scoring.services.examples import Role, add_example, lenient_kappa, missing_levels, retire_example
+from scoring.services.reveals import record_reveals
 
 UNPROCESSABLE = 422
 
@@ -89,6 +90,7 @@ def new_example(request: HttpRequest, public_id: uuid.UUID, version: uuid.UUID) 
     study = find_study(public_id)
     found = NarrativeVersion.objects.select_related("narrative__case")
     text = get_object_or_404(found, public_id=version)
+    record_reveals(rater=user_of(request), cases=[text.narrative.case])
     form = ExampleForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

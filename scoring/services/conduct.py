@@ -66,7 +66,7 @@ def limits_passed(study: Study, found: Signs) -> list[str]:
 
 @dataclass(frozen=True)
 class Spell:
-    """Work since her last pause: ``minutes`` of it, rounded down, ``ratings``, and whether to offer a break now."""
+    """Work since her last pause: ``minutes`` of it, rounded down, ``ratings``, and whether to offer a break."""
 
     minutes: int
     ratings: int
@@ -76,14 +76,17 @@ class Spell:
 def work_since_break(*, study: Study, rater: Any) -> Spell:
     """Minutes of active work in her session so far, in any study, for her page; time that is not known counts as none.
 
-    A break is offered once the study's stretch of work is full, until a pause of half an hour starts it anew.
+    A break is offered by the rating that fills the study's stretch of work, and by each that fills another, until a
+    pause of half an hour starts it anew.
     """
     later = timezone.now()
     recent = Rating.objects.filter(rater=rater, is_current=True, created_at__gte=later - LOOK_BACK)
-    seconds = count = 0
+    seconds = count = newest = 0
     for at, active in recent.order_by("-created_at").values_list("created_at", "active_seconds"):
         if later - at > SESSION_BREAK:
             break
+        newest = newest if count else active or 0
         seconds, count, later = seconds + (active or 0), count + 1, at
-    minutes = seconds // 60
-    return Spell(minutes, count, count > 0 and study.break_minutes > 0 and minutes >= study.break_minutes)
+    stretch = 60 * study.break_minutes
+    fills = stretch > 0 and seconds // stretch > (seconds - newest) // stretch
+    return Spell(seconds // 60, count, fills)

@@ -1,5 +1,6 @@
 """Reveals: when a rater is shown a reference diagnosis, what she has said about the case is sealed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +23,23 @@ def record_reveal(*, rater: Any, case: Case) -> None:
     if fresh:
         now = timezone.now()
         hers = Rating.objects.filter(rater=rater, version__narrative__case=case, sealed_at__gt=now)
+        hers.update(sealed_at=now)
+
+
+def record_reveals(*, rater: Any, cases: Iterable[Case]) -> None:
+    """The same for many cases at once: of a page that names their references, whoever opens it.
+
+    Staff may be raters too, or become it; what they later say about these cases is informed. Writes nothing, and
+    opens no transaction, where all of them are known.
+    """
+    keys = {case.pk for case in cases}
+    fresh = keys - set(Reveal.objects.filter(rater=rater, case__in=keys).values_list("case", flat=True))
+    if not fresh:
+        return
+    now = timezone.now()
+    with transaction.atomic():
+        Reveal.objects.bulk_create([Reveal(rater=rater, case_id=key) for key in sorted(fresh)], ignore_conflicts=True)
+        hers = Rating.objects.filter(rater=rater, version__narrative__case__in=fresh, sealed_at__gt=now)
         hers.update(sealed_at=now)
 
 

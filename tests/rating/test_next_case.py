@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from scoring.models import Assignment, Enrolment
+from scoring.rubric import DIMENSION_KEYS
 from scoring.services.studies import invite_rater, set_study_state, withdraw
 from tests.factories import make_dermatologist, make_queue, make_rater, make_researcher, make_study
 
@@ -133,3 +134,19 @@ def test_the_number_of_queries_to_the_next_case_does_not_grow(page, study, djang
     make_queue(study, 12)
     with django_assert_max_num_queries(len(few.captured_queries)):
         page.get(reverse("rating:next"), follow=True)
+
+
+def test_a_break_is_offered_beside_the_case_before_and_never_inside_the_scores(page, study, held, rater) -> None:
+    study.break_minutes = 30
+    study.save()
+    address = reverse("rating:assignment", args=[held.public_id])
+    entered = {**dict.fromkeys(DIMENSION_KEYS, "4"), "active_seconds": "1860"}
+    sent = page.post(address, entered, headers={"X-Requested-With": "fetch"}).json()
+    assert "31 minutes of work, 1 narrative" in sent["previous"]
+    shown = page.get(reverse("rating:study", args=[study.public_id]), follow=True).content.decode()
+    assert "a good moment for a short break" in shown
+    slot = Assignment.objects.get(rater=rater, state="claimed")
+    entered["active_seconds"] = "60"
+    address = reverse("rating:assignment", args=[slot.public_id])
+    sent = page.post(address, entered, headers={"X-Requested-With": "fetch"}).json()
+    assert "short break" not in sent["previous"]

@@ -144,3 +144,9 @@ def test_a_break_is_offered_after_the_studys_stretch_of_work() -> None:
     assert (spell.minutes, spell.ratings, spell.offer_break) == (32, 3, True)
     study.break_minutes = 33
     assert not work_since_break(study=study, rater=rater).offer_break
+    study.break_minutes = 25  # an earlier rating filled it and offered the break
+    assert not work_since_break(study=study, rater=rater).offer_break
+    study.break_minutes = 16  # the second stretch is full
+    assert work_since_break(study=study, rater=rater).offer_break
+    study.break_minutes = 0
+    assert not work_since_break(study=study, rater=rater).offer_break

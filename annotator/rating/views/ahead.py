@@ -14,6 +14,7 @@ from annotator.rating.first import first_page
 from annotator.rating.page import assignment_page, done_today
 from annotator.rating.previous import as_previous
 from scoring.models import Assignment, NarrativeVersion, Rating, Study
+from scoring.services.conduct import work_since_break
 from scoring.services.queue import claim_and_hold, hold_next
 from scoring.services.reveals import record_reveal
 
@@ -45,7 +46,8 @@ def answer_in_place(request: HttpRequest, rating: Rating) -> JsonResponse:
         return JsonResponse({"go": reverse("rating:study", args=[rating.study.public_id])})
     is_known = str(claimed.public_id) == request.POST.get("ahead")
     done = done_today(request.user)
-    previous = {"previous": as_previous(rating, request.user)}
+    spell = work_since_break(study=rating.study, rater=request.user)
+    previous = {"previous": as_previous(rating, request.user), "spell": spell}
     return JsonResponse(
         {
             "case": None if is_known else _case_part(request, claimed, done),

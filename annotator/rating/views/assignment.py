@@ -18,6 +18,7 @@ from annotator.rating.page import assignment_page
 from annotator.rating.views.ahead import answer_in_place, refuse_in_place
 from annotator.rating.views.queue import enter_study, own_enrolment
 from scoring.models import Assignment, Rating, Study
+from scoring.services.conduct import work_since_break
 from scoring.services.queue import renew_lease
 from scoring.services.ratings import change_refusal, correct_rating, submit_rating
 from scoring.services.reveals import record_reveal
@@ -43,7 +44,10 @@ def rate(request: HttpRequest, assignment: Assignment) -> HttpResponse:
     elif assignment.study.reveal == Study.Reveal.ALWAYS:
         record_reveal(rater=request.user, case=assignment.version.narrative.case)
     renew_lease(assignment=assignment, rater=request.user)
-    return render(request, "rating/assignment.html", assignment_page(assignment, request.user, corrects=corrects))
+    context = assignment_page(assignment, request.user, corrects=corrects)
+    if context["previous"] is not None:
+        context["spell"] = work_since_break(study=assignment.study, rater=request.user)
+    return render(request, "rating/assignment.html", context)
 
 
 def _current_rating(assignment: Assignment) -> Rating | None:
