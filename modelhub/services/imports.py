@@ -14,7 +14,7 @@ from modelhub.services.runs import create_run
 from scoring.importers import IMPORTERS
 from scoring.importers.archive import ArchiveRefused, check_archive
 from scoring.models import Source
-from scoring.services.importing import check_share
+from scoring.services.importing import check_rights, check_share
 
 KEPT_FOR_RETRY_S = 24 * 3600
 
@@ -69,6 +69,7 @@ def request_import(
     if format not in IMPORTERS:
         raise ValidationError(f"“{format}” is no format. Formats are {', '.join(IMPORTERS)}.")
     check_share(evaluation_share)
+    check_rights(IMPORTERS[format], source)
     if bool(folder) == (archive is not None):
         raise ValidationError("Upload an archive or choose a folder on the server, one of the two.")
     if folder and folder not in server_folders():

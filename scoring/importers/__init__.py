@@ -1,6 +1,6 @@
 """Importers: one file per layout, one line here."""
 
-from scoring.importers import folder, pad_ufes_20
+from scoring.importers import dermbench, folder, pad_ufes_20
 from scoring.importers.records import CaseRecord, Importer, ImportRefused, RecordProblem
 
 IMPORTERS: dict[str, Importer] = {
@@ -8,6 +8,7 @@ IMPORTERS: dict[str, Importer] = {
     for importer in (
         folder.IMPORTER,
         pad_ufes_20.IMPORTER,
+        dermbench.IMPORTER,
     )
 }
 

@@ -13,7 +13,8 @@ class ImportRefused(Exception):
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """One case as its data set states it; ``None`` and empty strings are unknown. ``images``: files, in order."""
+    """One case as its data set states it; ``None`` and empty strings are unknown. ``images``: files, in order.
+    ``narrative``: a text about it that comes along."""
 
     source_key: str
     group_key: str
@@ -26,6 +27,7 @@ class CaseRecord:
     body_site: str = ""
     skin_tone: str = ""
     skin_tone_scale: str = ""
+    narrative: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class RecordProblem:
 
 @dataclass(frozen=True)
 class Importer:
-    """One data set's layout. ``read`` and ``count`` get the folder in which ``table`` lies."""
+    """One data set's layout. ``read`` and ``count`` get the folder in which ``table`` (a name or a pattern) lies.
+    ``redistributable``: whether its images may travel at all."""
 
     name: str
     label: str
@@ -49,6 +52,7 @@ class Importer:
     layout: str
     read: Callable[[Path], Iterator[CaseRecord | RecordProblem]]
     count: Callable[[Path], int]
+    redistributable: bool = True
 
 
 SURPLUS = "surplus cells"

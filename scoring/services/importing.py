@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from scoring.importers import IMPORTERS, CaseRecord, Importer, ImportRefused, RecordProblem
-from scoring.models import Case, CaseGroup, Source, Split
+from scoring.models import Case, CaseGroup, NarrativeVersion, Source, Split
 from scoring.services.audit import record_event
 from scoring.services.cases import check_case, store_case
 from scoring.services.images import MAX_BYTES, CleanImage, ImageRefused, clean_image
+from scoring.services.narratives import check_text, create_narrative
 
 MOST_NAMED = 1_000  # problems kept by name; all are counted
 DEEPEST = 3
@@ -64,6 +66,7 @@ def import_cases(
         raise ValidationError(f"“{format}” is no format. Formats are {', '.join(IMPORTERS)}.")
     check_share(evaluation_share)
     importer, report = IMPORTERS[format], ImportReport()
+    check_rights(importer, source)
     try:
         root = find_root(path, importer)
         total = importer.count(root)
@@ -79,6 +82,15 @@ def import_cases(
     detail = {"format": format, "created": report.created, "refused": report.refused}
     record_event(actor=actor, action="cases.imported", subject=source, detail=detail)
     return report
+
+
+def check_rights(importer: Importer, source: Source) -> None:
+    """Raises ``ValidationError`` where the source would let images travel that may not."""
+    if not importer.redistributable and source.redistribute == Source.Redistribute.EMBED:
+        raise ValidationError(
+            f"The images of {importer.label} may not be redistributed, and the source “{source}” lets images travel "
+            "with an export. Choose or make a source that only names them, or blocks them."
+        )
 
 
 def check_share(evaluation_share: float) -> None:
@@ -126,14 +138,18 @@ def _take(
     try:
         existing = Case.objects.filter(source=source, source_key=record.source_key).first()
         if existing is not None:
-            _check_unchanged(existing, case, len(record.images))
+            _check_unchanged(existing, case, len(record.images), record.narrative)
             report.already_there += 1
             return
         split = record.split or _split_by_group(record, source, evaluation_share)
         check_case(case, record.group_key, split)
+        if record.narrative:
+            check_text(record.narrative)  # before any file is written
         pictures = [_picture(path) for path in record.images]
-        with holding():
-            store_case(case=case, group_key=record.group_key, split=split, pictures=pictures)
+        with holding(), transaction.atomic():
+            stored = store_case(case=case, group_key=record.group_key, split=split, pictures=pictures)
+            if record.narrative and stored is case:  # else somebody stored it meanwhile
+                create_narrative(case=stored, text=record.narrative, author_kind=NarrativeVersion.Author.IMPORT)
         report.created += 1
     except ValidationError as error:
         report.refuse(RecordProblem(record.source_key, " ".join(error.messages)))
@@ -153,11 +169,14 @@ def _case(record: CaseRecord, source: Source) -> Case:
     )
 
 
-def _check_unchanged(existing: Case, stated: Case, images: int) -> None:
+def _check_unchanged(existing: Case, stated: Case, images: int, narrative: str) -> None:
     changed = [name for name in COMPARED if getattr(existing, name) != getattr(stated, name)]
     labels = [str(Case._meta.get_field(name).verbose_name) for name in changed]  # type: ignore[union-attr]
     if existing.images.count() != images:
         labels.append("number of images")
+    texts = NarrativeVersion.objects.filter(narrative__case=existing, author_kind=NarrativeVersion.Author.IMPORT)
+    if narrative and not texts.filter(sha256=hashlib.sha256(narrative.encode()).hexdigest()).exists():
+        labels.append("text")
     if labels:
         names = ", ".join(labels)
         raise ValidationError(f"Imported before with another {names}; the stored case was left as it is.")

@@ -35,7 +35,7 @@ def create_narrative(
     ``context_given``: what of the case it was told beside the images (``CONTEXT_FIELDS``), ``None``
     if that is not known. Raises ``ValidationError`` for an empty or an oversized text.
     """
-    _check_text(text)
+    check_text(text)
     unknown = set(context_given or ()) - set(NarrativeVersion.CONTEXT_FIELDS)
     if unknown:
         raise ValidationError(_("A case has no %(names)s to give as context.") % {"names": ", ".join(sorted(unknown))})
@@ -58,7 +58,7 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
 
     Raises ``ValidationError`` when nothing changed, or when the text is empty or oversized.
     """
-    _check_text(text)
+    check_text(text)
     if text == version.text:
         raise ValidationError(_("Nothing was changed. Edit a step before saving a new version."))
     narrative = Narrative.objects.select_for_update().get(pk=version.narrative_id)
@@ -85,7 +85,8 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
     return revised
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Raises ``ValidationError`` for a text that cannot be a narrative."""
     if not text.strip():
         raise ValidationError(_("The narrative is empty. Write at least the diagnosis."))
     if "\x00" in text:
