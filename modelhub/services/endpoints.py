@@ -17,9 +17,18 @@ STAYS = "its source does not let pictures leave this site, and this model stands
 
 @transaction.atomic
 def register_endpoint(
-    *, name: str, url: str, served_model: str, key_variable: str = "", on_site: bool = False, actor: Any
+    *,
+    name: str,
+    url: str,
+    served_model: str,
+    key_variable: str = "",
+    on_site: bool = False,
+    family: str = "",
+    actor: Any,
 ) -> ModelVersion:
     """A model on a server; registered again under its name, it may be reached or keyed in another way.
+
+    ``family``: whose kin the model is, such as qwen or gpt; empty where nobody knows.
 
     Raises ``ValidationError`` for an address that may not be used, and for a name that another model has.
     """
@@ -32,8 +41,8 @@ def register_endpoint(
     if named is not None:
         if named.kind != ModelVersion.Kind.ENDPOINT or named.weights_hash != spec.digest:
             raise ValidationError(f"The name “{name}” belongs to another model. Choose another name.")
-        named.endpoint = how
-        named.save(update_fields=["endpoint"])
+        named.endpoint, named.family = how, family.strip() or named.family
+        named.save(update_fields=["endpoint", "family"])
         model = named
     else:
         model = ModelVersion.objects.create(
@@ -42,6 +51,7 @@ def register_endpoint(
             location=spec.url,
             weights_hash=spec.digest,
             endpoint=how,
+            family=family.strip(),
             created_by=actor,
         )
     record_event(actor=actor, action="model.registered", subject=model, detail={"url": spec.url} | how)

@@ -50,7 +50,7 @@ def honest(score: Callable[[str], float | None]) -> Callable[[Asked, int], Reply
 
 def make_endpoint(server: ChatServer | None = None, **fields: Any) -> ModelVersion:
     url = server.url if server else "http://127.0.0.1:9/v1"
-    values: dict[str, Any] = {"name": "Judge model", "url": url, "served_model": "judge", "actor": None}
+    values: dict[str, Any] = {"name": "Judge model", "url": url, "served_model": "judge", "actor": None, "family": ""}
     model = register_endpoint(**(values | {name: fields.pop(name) for name in [*fields] if name in values}))
     model.endpoint |= {"attempts": 1} | fields
     model.save()

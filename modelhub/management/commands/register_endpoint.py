@@ -29,12 +29,30 @@ class Command(BaseCommand):
             "they must not leave the site may be sent to it",
         )
 
+        parser.add_argument(
+            "--family", default="", help="whose kin the model is, such as qwen or gpt: a judge favours its own"
+        )
+
     def handle(
-        self, *args: Any, url: str, name: str, model: str, key_variable: str, on_site: bool, **options: Any
+        self,
+        *args: Any,
+        url: str,
+        name: str,
+        model: str,
+        key_variable: str,
+        on_site: bool,
+        family: str,
+        **options: Any,
     ) -> None:
         try:
             found = register_endpoint(
-                name=name, url=url, served_model=model, key_variable=key_variable, on_site=on_site, actor=None
+                name=name,
+                url=url,
+                served_model=model,
+                key_variable=key_variable,
+                on_site=on_site,
+                family=family,
+                actor=None,
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
