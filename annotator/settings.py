@@ -99,8 +99,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: workers are processes of their own and must see the same test database.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = 60  # SQLite too: its last reader to leave folds the journal into the file
 
 _IN_PROCESS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 CACHES = {
@@ -129,6 +129,7 @@ LOGOUT_REDIRECT_URL = LOGIN_URL
 LOGIN_FAILURES_ALLOWED = 8  # per user name and address
 LOGIN_FAILURE_WINDOW_MINUTES = 15
 
+SESSION_ENGINE = "annotator.accounts.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 12  # one working day
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

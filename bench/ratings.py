@@ -39,7 +39,7 @@ class Place:
 
 
 @contextmanager
-def seeded(database: str, sessions: tuple[int, ...]) -> Iterator[Place]:
+def seeded(database: str, sessions: tuple[int, ...], tasks: int = TASKS) -> Iterator[Place]:
     """A scratch installation with one study for each number of raters, all over the same narratives."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
@@ -48,7 +48,7 @@ def seeded(database: str, sessions: tuple[int, ...]) -> Iterator[Place]:
         prepare(env)
         secret = password()
         studies = {study_title(count): names(count) for count in sessions}
-        plan = {"tasks": TASKS, "overlap": OVERLAP, "studies": studies, "password": secret}
+        plan = {"tasks": tasks, "overlap": OVERLAP, "studies": studies, "password": secret}
         facts = json.loads(data(env, "seed", json.dumps(plan)))
         yield Place(env, server.pid if server else None, secret, facts)
 

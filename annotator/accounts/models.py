@@ -1,12 +1,11 @@
 """People: who logs in, what they may do, and what a reader of their scores needs to know about them."""
 
 import uuid
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
@@ -14,6 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from annotator.accounts import roles
+from scoring.prepared import Given, Prepared
+
+
+GROUPS: Prepared[tuple[str]] = Prepared(lambda: Group.objects.filter(user=Given("user")).values_list("name"))
 
 
 class Qualification(models.TextChoices):
@@ -70,15 +73,8 @@ class User(AbstractUser):
 
     @cached_property
     def roles(self) -> frozenset[str]:
-        """Names of the roles held."""
-        return self._roles_of(self.groups.values_list("name", flat=True))
-
-    def remember_roles(self, groups: Iterable[str]) -> None:
-        """Take the roles from the names of her groups, read together with her."""
-        self.__dict__["roles"] = self._roles_of(groups)
-
-    def _roles_of(self, groups: Iterable[str]) -> frozenset[str]:
-        held = set(groups) & set(roles.ROLES)
+        """Names of the roles held; one query per request."""
+        held = {name for (name,) in GROUPS.rows(user=self.pk)} & set(roles.ROLES)
         return frozenset(held | {roles.ADMINISTRATOR} if self.is_superuser else held)
 
     @property

@@ -2,9 +2,9 @@
 
 import uuid
 
+from django.db.models import UUIDField
 from django.db.models.fields.files import FieldFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import get_object_or_404
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
@@ -12,8 +12,16 @@ from annotator.accounts.models import User
 from annotator.accounts.roles import ADJUDICATOR, ADMINISTRATOR, RESEARCHER
 from annotator.accounts.signed_in import user_of
 from scoring.models import Assignment, CaseFlag, CaseImage, PairSlot, UrgentNotice
+from scoring.prepared import Given, Prepared
 from scoring.services.examples import is_example_for
 
+IMAGE: Prepared[CaseImage] = Prepared(lambda: CaseImage.objects.filter(public_id=Given("public_id", UUIDField())))
+ASSIGNED: Prepared[tuple[int]] = Prepared(
+    lambda: Assignment.objects.filter(case=Given("case"), rater=Given("rater")).values_list("pk")[:1]
+)
+PULLED: Prepared[tuple[int]] = Prepared(
+    lambda: CaseFlag.objects.filter(case=Given("case"), resolved_at=None, kind__in=CaseFlag.PULLS).values_list("pk")[:1]
+)
 CACHE = "private, max-age=43200, immutable"
 
 
@@ -32,26 +40,25 @@ def thumbnail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponseBase:
 def may_see(user: User, case_id: int) -> bool:
     """Staff see all images; a dermatologist what she was given to rate, compare or learn from, and her urgent notices.
 
-    A flag that pulls a case takes its images from raters at once. Small questions one by one: the usual answer
-    needs two of them, and one query of all of them takes three times as long to put together.
+    A flag that pulls a case takes its images from raters at once.
     """
     if user.has_role(ADMINISTRATOR, ADJUDICATOR, RESEARCHER):
         return True
     if not user.is_dermatologist:
         return False
     given = (
-        Assignment.objects.filter(case=case_id, rater=user).exists()
+        ASSIGNED.first(case=case_id, rater=user.pk)
         or PairSlot.objects.filter(pair__case=case_id, rater=user).exists()
         or is_example_for(rater=user, case=case_id)
     )
-    if given and not CaseFlag.objects.filter(case=case_id, resolved_at=None, kind__in=CaseFlag.PULLS).exists():
+    if given and not PULLED.first(case=case_id):
         return True
     return UrgentNotice.objects.filter(case=case_id, clinician=user).exists()
 
 
 def _visible(request: HttpRequest, public_id: uuid.UUID) -> CaseImage:
-    row = get_object_or_404(CaseImage, public_id=public_id)
-    if not may_see(user_of(request), row.case_id):
+    row = IMAGE.first(public_id=public_id)
+    if row is None or not may_see(user_of(request), row.case_id):
         raise Http404("There is no such image for this person.")
     return row
 

@@ -5,16 +5,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, UUIDField
 from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 
 from annotator.accounts.roles import DERMATOLOGIST, role_required
 from annotator.accounts.signed_in import user_of
 from scoring.models import Assignment, Enrolment, RatingDraft
+from scoring.prepared import Given, Prepared
 
-OPENED = (Assignment.State.CLAIMED, Assignment.State.SUBMITTED)
+OPENED = Q(rater=Given("rater"), state__in=(Assignment.State.CLAIMED, Assignment.State.SUBMITTED))
+BEGUN = Exists(RatingDraft.objects.filter(assignment=OuterRef("pk"), rater=Given("rater")))
 View = Callable[..., HttpResponseBase]
 
 
@@ -25,27 +26,27 @@ def rater_page(view: View) -> View:
 
 def own_assignment(view: View) -> View:
     """Passes the rater's own assignment instead of its public id; anything else is a 404."""
-    return _assignment_door(view, lambda rater: Q(rater=rater, state__in=OPENED))
+    return _assignment_door(view, _open_to_her(OPENED))
 
 
 def begun_assignment(view: View) -> View:
     """The same, and assignments that she had begun before they went to somebody else."""
-    return _assignment_door(view, lambda rater: Q(rater=rater, state__in=OPENED) | Q(begun_by(rater)))
+    return _assignment_door(view, _open_to_her(OPENED | Q(BEGUN)))
 
 
-def begun_by(rater: int) -> Exists:
-    return Exists(RatingDraft.objects.filter(assignment=OuterRef("pk"), rater=rater))
+def _open_to_her(hers: Q) -> Prepared[Assignment]:
+    accepted = Enrolment.objects.filter(accepted_at__isnull=False, withdrawn_at__isnull=True)
+    takes_part = Exists(accepted.filter(study=OuterRef("study"), rater=Given("rater")))
+    found = Assignment.objects.select_related("study__policy", "version__narrative__case")
+    return Prepared(lambda: found.filter(hers, takes_part, public_id=Given("public_id", UUIDField())))
 
 
-def _assignment_door(view: View, hers: Callable[[int], Q]) -> View:
+def _assignment_door(view: View, hers: Prepared[Assignment]) -> View:
     @wraps(view)
     def opened(request: HttpRequest, public_id: uuid.UUID, **kwargs: Any) -> HttpResponseBase:
-        rater = user_of(request).pk
-        found = Assignment.objects.filter(hers(rater)).select_related("study", "version__narrative__case")
-        assignment = get_object_or_404(found, public_id=public_id)
-        accepted = Enrolment.objects.filter(rater=rater, accepted_at__isnull=False, withdrawn_at__isnull=True)
-        if not accepted.filter(study=assignment.study_id).exists():
-            raise Http404("She does not take part in this study.")
+        assignment = hers.first(rater=user_of(request).pk, public_id=public_id)
+        if assignment is None:
+            raise Http404("There is no such assignment for her.")
         return view(request, assignment, **kwargs)
 
     return rater_page(opened)

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from annotator.rating.marking import entered_mark
-from scoring.models import Case, Mark, NarrativeVersion
+from scoring.models import Case, CaseImage, Mark, NarrativeVersion
 from scoring.narrative_format import ADVICE, DIAGNOSIS, STEP_KINDS
+from scoring.prepared import Given, Prepared
 
+IMAGES: Prepared[CaseImage] = Prepared(lambda: CaseImage.objects.filter(case=Given("case")))
 A_DAY_S = 86_400  # how long a part of the page that is the same for every case is kept
 
 
@@ -27,11 +32,16 @@ class Reference:
 
 def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> dict[str, Any]:
     """The text as numbered steps under the headings of their kinds, in reading order, each with its mark."""
-    steps = []
-    for step in version.step_texts():
-        mark = entered_mark(fields, step["number"])
-        keep_s = 0 if any(mark.values()) else A_DAY_S
-        steps.append(step | {"shown": exact_html(step["text"]), "mark": mark, "keep_mark_s": keep_s})
+    steps = [
+        step
+        | {
+            "label": str(step["number"]),  # a template would ask for each number how her country writes it
+            "shown": exact_html(step["text"]),
+            "mark": (mark := entered_mark(fields, step["number"])),
+            "mark_fields": mark_fields_html(mark, step["number"]),
+        }
+        for step in version.step_texts()
+    ]
     sections = [
         {
             "kind": kind,
@@ -43,7 +53,6 @@ def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> d
     ]
     return {
         "sections": sections,
-        "mark_options": mark_options(),
         "step_count": len(steps),
         "language": version.narrative.language,
         "truncated": version.truncated,
@@ -51,8 +60,22 @@ def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> d
     }
 
 
-def mark_options() -> SafeString:
-    """The choices of every step's mark, made once for all of them."""
+def mark_fields_html(mark: Mapping[str, str], number: int) -> SafeString:
+    """A step's mark as fields of the rating form. Unmarked, the step of this number has the same ones in every text."""
+    return _rendered_mark(number, mark) if any(mark.values()) else _blank_mark(number, get_language())
+
+
+@lru_cache(maxsize=1_000)
+def _blank_mark(number: int, _language: str | None) -> SafeString:
+    return _rendered_mark(number, {})
+
+
+def _rendered_mark(number: int, mark: Mapping[str, str]) -> SafeString:
+    context = {"number": str(number), "mark": mark, "options": _mark_options()}
+    return render_to_string("rating/partials/mark_fields.html", context)
+
+
+def _mark_options() -> SafeString:
     choices = [("", _("Not marked")), ("ok", _("Right")), *Mark.ErrorType.choices]
     return format_html_join("", '<option value="{}">{}</option>', choices)
 
@@ -98,7 +121,7 @@ def image_urls(case: Case) -> list[dict[str, Any]]:
             "width": image.width,
             "height": image.height,
         }
-        for number, image in enumerate(case.images.all(), start=1)
+        for number, image in enumerate(IMAGES.rows(case=case.pk), start=1)
     ]
 
 

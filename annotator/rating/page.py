@@ -2,14 +2,29 @@
 
 from typing import Any
 
+from django.db.models import Count, DateTimeField
 from django.utils import timezone
 
 from annotator.rating import entry
 from annotator.rating.narrative import A_DAY_S, case_context, image_urls, narrative_context, reference_of
 from annotator.rating.previous import previous_case
 from scoring.models import Assignment, Mark, NarrativeVersion, Rating, RatingDraft, Skip, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.reveals import knows_reference
 from scoring.worddiff import Chunk, word_diff
+
+DRAFT: Prepared[RatingDraft] = Prepared(
+    lambda: RatingDraft.objects.filter(assignment=Given("slot"), rater=Given("rater"))
+)
+RATED_SINCE: Prepared[tuple[int]] = Prepared(
+    lambda: (
+        Rating.objects.current()
+        .filter(rater=Given("rater"), created_at__gte=Given("since", DateTimeField()))
+        .values("rater")
+        .annotate(number=Count("pk"))
+        .values_list("number")
+    )
+)
 
 
 def assignment_page(
@@ -17,7 +32,7 @@ def assignment_page(
 ) -> dict[str, Any]:
     """The context of ``rating/assignment.html``; ``corrects``: her rating that is about to be changed."""
     version = assignment.version
-    draft = RatingDraft.objects.filter(assignment=assignment, rater=rater).first()
+    draft = DRAFT.first(slot=assignment.pk, rater=rater.pk)
     kept = draft.content.get("fields", {}) if draft else {}
     if corrects is not None:
         kept = entry.rating_fields(corrects) | kept
@@ -70,4 +85,4 @@ def revision_changes(version: NarrativeVersion) -> list[Chunk]:
 def done_today(rater: Any) -> int:
     """Her ratings since midnight in the server's time zone."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Rating.objects.current().filter(rater=rater, created_at__gte=midnight).count()
+    return sum(number for (number,) in RATED_SINCE.rows(rater=rater.pk, since=midnight))

@@ -7,10 +7,15 @@ from django.utils import timezone
 
 from annotator.rating.entry import CANNOT_JUDGE
 from annotator.rating.narrative import Reference, reference_of
-from scoring.models import Assignment, Dispute, Rating, Study
+from scoring.models import Assignment, Dispute, Rating, Score, Study
+from scoring.prepared import Given, Prepared
 from scoring.rubric import DIMENSION_KEYS
 from scoring.services.ratings import UNDO_FOR
 from scoring.services.reveals import knows_reference
+
+SCORES: Prepared[tuple[str, float | None]] = Prepared(
+    lambda: Score.objects.filter(rating=Given("rating")).values_list("dimension", "value")
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def previous_case(rater: Any, *, apart_from: Assignment | None = None) -> Previo
     recent = Rating.objects.current().filter(rater=rater, created_at__gte=timezone.now() - UNDO_FOR)
     if apart_from is not None:
         recent = recent.exclude(assignment=apart_from)
-    last = recent.select_related("study", "assignment", "version__narrative__case").prefetch_related("scores")
+    last = recent.select_related("study", "assignment", "version__narrative__case")
     rating = last.order_by("-created_at", "-pk").first()
     return None if rating is None else as_previous(rating, rater)
 
@@ -51,7 +56,7 @@ def as_previous(rating: Rating, rater: Any) -> PreviousCase:
     case = rating.version.narrative.case
     may_see = rating.study.reveal != Study.Reveal.NEVER
     knows = may_see and knows_reference(rater=rater, case=case)
-    values = rating.scores_by_dimension()
+    values = dict(SCORES.rows(rating=rating.pk))
     return PreviousCase(
         rating=rating,
         code=case.code,

@@ -8,8 +8,27 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Dispute, NarrativeVersion, Rating, Score, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
 from scoring.verdict import ADJUDICATION, INCOMPLETE, Conclusion, RatingScores, Verdict, decide
+
+LOCKED: Prepared[tuple[int]] = Prepared(
+    lambda: NarrativeVersion.objects.select_for_update().filter(pk=Given("version")).values_list("pk")
+)
+CURRENT: Prepared[Certification] = Prepared(
+    lambda: Certification.objects.filter(study=Given("study"), version=Given("version"), is_current=True)
+)
+LIVE_SCORES: Prepared[tuple[int, int, str, float | None]] = Prepared(
+    lambda: (
+        Score.objects.filter(rating__study=Given("study"), rating__version=Given("version"))
+        .filter(rating__is_current=True, rating__purpose=Assignment.Purpose.LIVE)
+        .order_by("rating_id")
+        .values_list("rating_id", "rating__rater_id", "dimension", "value")
+    )
+)
+OPEN_DISPUTES: Prepared[Dispute] = Prepared(
+    lambda: Dispute.objects.open().filter(case__narratives=Given("narrative")).order_by("pk")
+)
 
 
 @transaction.atomic
@@ -19,8 +38,8 @@ def certify_version(*, study: Study, version: NarrativeVersion) -> Certification
     Each rater's last word counts. An adjudicator's decision stands until a rating or a dispute it
     did not see comes in.
     """
-    NarrativeVersion.objects.select_for_update().values_list("pk").get(pk=version.pk)
-    current = Certification.objects.filter(study=study, version=version, is_current=True).first()
+    LOCKED.rows(version=version.pk)
+    current = CURRENT.first(study=study.pk, version=version.pk)
     disputes = open_disputes(version)
     if current is None and _decided(study, version, live_scores(study, version), disputes).outcome == INCOMPLETE:
         return None  # the common case, told by one query
@@ -111,18 +130,15 @@ def live_ratings(study: Study, version: NarrativeVersion) -> list[Rating]:
 
 def live_scores(study: Study, version: NarrativeVersion) -> list[RatingScores]:
     """The same as the rule reads them: who gave which scores."""
-    rows = Score.objects.filter(
-        rating__study=study, rating__version=version, rating__is_current=True, rating__purpose=Assignment.Purpose.LIVE
-    ).values_list("rating_id", "rating__rater_id", "dimension", "value")
     given: dict[tuple[int, int], dict[str, float | None]] = {}
-    for rating, rater, dimension, value in rows.order_by("rating_id"):
+    for rating, rater, dimension, value in LIVE_SCORES.rows(study=study.pk, version=version.pk):
         given.setdefault((rating, rater), {})[dimension] = value
     return [RatingScores(rater, scores) for (_rating, rater), scores in given.items()]
 
 
 def open_disputes(version: NarrativeVersion) -> list[Dispute]:
     """What raters hold against the reference of the version's case, unsettled, the oldest first."""
-    return list(Dispute.objects.open().filter(case__narratives=version.narrative_id).order_by("pk"))
+    return OPEN_DISPUTES.rows(narrative=version.narrative_id)
 
 
 def verdict_for(study: Study, version: NarrativeVersion, ratings: list[Rating], disputes: list[Dispute]) -> Verdict:

@@ -107,6 +107,7 @@ def vote(
     (keyed by dimension where one is at fault) for a missing or unknown choice, a pair that is no longer
     hers, or one that she has voted on.
     """
+    PairSlot.objects.select_for_update().values_list("pk").get(pk=slot.pk)  # a second click waits for the first
     repeated = Preference.objects.filter(client_uuid=client_uuid).first()
     if repeated is not None:
         if repeated.rater_id != rater.pk or repeated.slot_id != slot.pk:

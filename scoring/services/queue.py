@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, CalibrationExample, Enrolment, NarrativeVersion, RatingDraft, Skip, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
 from scoring.services.checks import take_check
 from scoring.services.crossing import mark_entries, reserve_row
@@ -26,6 +27,7 @@ from scoring.strategies import STRATEGIES, Place
 
 CLAIM_TRIES = 20
 SOFT_HOLD = timedelta(minutes=2)
+ENROLMENT: Prepared[Enrolment] = Prepared(lambda: Enrolment.objects.filter(study=Given("study"), rater=Given("rater")))
 TAKES_NARRATIVES = {Study.State.RUNNING, Study.State.PAUSED}
 
 
@@ -141,7 +143,7 @@ def _permitted(study: Study, rater: Any) -> Enrolment:
         raise ValidationError(
             _("The study “%(study)s” is %(state)s.") % {"study": study, "state": study.get_state_display().lower()}
         )
-    enrolment = Enrolment.objects.filter(study=study, rater=rater).first()
+    enrolment = ENROLMENT.first(study=study.pk, rater=rater.pk)
     if enrolment is None or not enrolment.may_rate:
         raise ValidationError(_("Read and accept the study's information sheet first."))
     if study.gate_kappa is not None and enrolment.calibrated_at is None:

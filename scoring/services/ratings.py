@@ -1,4 +1,4 @@
-"""Ratings: drafts as they are typed, the submission that counts, and changes of it."""
+"""Ratings: the submission that counts, and changes of it."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,19 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Mark, Rating, RatingDraft, Score, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
 from scoring.services.certification import certify_version
 from scoring.services.entries import MarkInput, ScoreInput, check_marks, check_scores
 from scoring.services.reveals import knows_reference, record_reveal
 
 UNDO_FOR = timedelta(minutes=30)
+SENT: Prepared[Rating] = Prepared(lambda: Rating.objects.filter(client_uuid=Given("client_uuid", UUIDField())))
 DECIDED = (Certification.Outcome.CERTIFIED, Certification.Outcome.REJECTED)
 
 
@@ -30,28 +33,6 @@ class RatingInput:
     marks: Sequence[MarkInput] = ()
     active_seconds: int | None = None
     simulated: bool = False
-
-
-@transaction.atomic
-def save_draft(*, assignment: Assignment, rater: Any, content: dict[str, Any], revision: int) -> RatingDraft:
-    """Keep what was entered so far. ``revision`` counts up in the page; an older one changes nothing.
-
-    Raises ``ValidationError`` when she does not hold the slot any more, or may not change her rating.
-    """
-    locked = _lock_hers(assignment, rater)
-    if locked.state == Assignment.State.SUBMITTED:
-        refused = change_refusal(Rating.objects.current().get(assignment=locked))
-        if refused:
-            raise ValidationError(refused)
-    draft, created = RatingDraft.objects.get_or_create(
-        assignment=assignment,
-        rater=rater,
-        defaults={"content": content, "revision": revision},
-    )
-    if not created and revision > draft.revision:
-        draft.content, draft.revision = content, revision
-        draft.save(update_fields=["content", "revision", "updated_at"])
-    return draft
 
 
 def submit_rating(
@@ -80,24 +61,21 @@ def submit_rating(
             return repeated
         check_scores(scores)
         check_marks(assignment.version, marks)
-        locked = _lock_hers(assignment, rater)
-        if locked.state == Assignment.State.SUBMITTED:
+        now, case, study = timezone.now(), assignment.version.narrative.case, assignment.study
+        if not _close_slot(assignment, rater, now):
             repeated = _sent_before(client_uuid, assignment, rater)  # the first click was being stored meanwhile
             if repeated is not None:
                 return repeated
+            _lock_hers(assignment, rater)
             raise ValidationError(_("You have already submitted this narrative."))
-        now, case = timezone.now(), locked.version.narrative.case
-        always = locked.study.reveal == Study.Reveal.ALWAYS
+        always = study.reveal == Study.Reveal.ALWAYS
         informed = not always and knows_reference(rater=rater, case=case)
         if always:
             record_reveal(rater=rater, case=case)
         sealed_at = now if informed or simulated else now + UNDO_FOR
-        rating = _store(locked, rater, client_uuid, entered, informed=informed, sealed_at=sealed_at)
-        Assignment.objects.filter(pk=locked.pk).update(
-            state=Assignment.State.SUBMITTED, submitted_at=now, lease_expires=None
-        )
+        rating = _store(assignment, rater, client_uuid, entered, informed=informed, sealed_at=sealed_at)
         record_event(actor=rater, action="rating.submitted", subject=rating)
-        certify_version(study=locked.study, version=locked.version)
+        certify_version(study=study, version=assignment.version)
         return rating
 
 
@@ -164,10 +142,17 @@ def change_refusal(rating: Rating) -> str:
 
 
 def _sent_before(client_uuid: uuid.UUID, assignment: Assignment, rater: Any) -> Rating | None:
-    repeated = Rating.objects.filter(client_uuid=client_uuid).first()
+    repeated = SENT.first(client_uuid=client_uuid)
     if repeated is not None and (repeated.rater_id != rater.pk or repeated.assignment_id != assignment.pk):
         raise ValidationError(_("This submission belongs to another rating. Reload the page."))
     return repeated
+
+
+def _close_slot(assignment: Assignment, rater: Any, now: datetime) -> bool:
+    """The one statement that only one submission of a slot gets through; it holds the row until the end."""
+    hers = Assignment.objects.filter(pk=assignment.pk, rater=rater, state=Assignment.State.CLAIMED)
+    unchanged = hers.filter(purpose=assignment.purpose)
+    return bool(unchanged.update(state=Assignment.State.SUBMITTED, submitted_at=now, lease_expires=None))
 
 
 def _lock_hers(assignment: Assignment, rater: Any) -> Assignment:

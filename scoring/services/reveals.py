@@ -9,11 +9,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.models import Case, Rating, Reveal, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
+
+SHOWN: Prepared[tuple[int]] = Prepared(
+    lambda: Reveal.objects.filter(rater=Given("rater"), case=Given("case")).values_list("pk")
+)
 
 
 def knows_reference(*, rater: Any, case: Case) -> bool:
-    return Reveal.objects.filter(rater=rater, case=case).exists()
+    return bool(SHOWN.rows(rater=rater.pk, case=case.pk))
 
 
 @transaction.atomic

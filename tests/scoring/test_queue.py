@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from scoring.models import Assignment, CaseFlag, RatingDraft
 from scoring.services.queue import claim_next, claim_version, enqueue_versions, renew_lease, skip_assignment
-from scoring.services.ratings import save_draft
+from scoring.services.rating_drafts import save_draft
 from tests.factories import claim, make_case, make_queue, make_rater, make_study, make_version, rate
 
 pytestmark = pytest.mark.django_db
+
+DRAFT = {"page": "p", "count": 1, "fields": {"accuracy": "4"}}
 
 
 def test_adding_makes_exactly_the_overlap_and_only_once() -> None:
@@ -79,7 +81,7 @@ def test_an_expired_slot_goes_to_another_rater_without_the_first_ones_draft() ->
     make_queue(study, 1)
     first, second = make_rater(study), make_rater(study)
     slot = claim(study, first)
-    save_draft(assignment=slot, rater=first, content={"scores": {"accuracy": 4}}, revision=1)
+    save_draft(assignment=slot, rater=first, content=DRAFT, base=0)
     assert claim_next(study=study, rater=second) is None
     Assignment.objects.update(lease_expires=timezone.now() - timedelta(seconds=1))
     assert claim(study, second) == slot
@@ -92,12 +94,12 @@ def test_who_comes_back_after_her_lease_finds_her_draft_under_another_slot() -> 
     make_queue(study, 5)
     first, second = make_rater(study), make_rater(study)
     slot = claim(study, first)
-    save_draft(assignment=slot, rater=first, content={"scores": {"accuracy": 4}}, revision=1)
+    save_draft(assignment=slot, rater=first, content=DRAFT, base=0)
     Assignment.objects.update(lease_expires=timezone.now() - timedelta(seconds=1))
     assert claim_version(study=study, version=slot.version, rater=second).version == slot.version
     back = claim(study, first)
     assert back.version == slot.version and back != Assignment.objects.get(rater=second)
-    assert RatingDraft.objects.get(assignment=back, rater=first).content == {"scores": {"accuracy": 4}}
+    assert RatingDraft.objects.get(assignment=back, rater=first).content == DRAFT
 
 
 def test_a_skipped_version_is_not_offered_again() -> None:

@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 
 from scoring.models import Assignment, Rating, Score
 from scoring.rubric import DIMENSION_KEYS
-from scoring.services.ratings import ScoreInput, save_draft, submit_rating
+from scoring.services.rating_drafts import save_draft
+from scoring.services.ratings import ScoreInput, submit_rating
 from tests.factories import claim, make_queue, make_rater, make_study, scores
 
 pytestmark = pytest.mark.django_db
@@ -74,8 +75,9 @@ def test_another_rater_cannot_submit_it(held) -> None:
 
 def test_an_older_draft_never_overwrites_a_newer_one(held) -> None:
     assignment, rater = held
-    save_draft(assignment=assignment, rater=rater, content={"n": 2}, revision=2)
-    assert save_draft(assignment=assignment, rater=rater, content={"n": 1}, revision=1).content == {"n": 2}
+    newer, older = ({"page": "p", "count": count, "fields": {"n": str(count)}} for count in (2, 1))
+    save_draft(assignment=assignment, rater=rater, content=newer, base=0)
+    assert save_draft(assignment=assignment, rater=rater, content=older, base=0).content == newer
 
 
 def test_the_table_itself_refuses_a_second_live_rating(held) -> None:

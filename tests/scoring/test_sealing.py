@@ -11,7 +11,8 @@ from django.utils import timezone
 from scoring.models import Certification, Rating, Reveal
 from scoring.services.certification import adjudicate, recompute
 from scoring.services.queue import enqueue_versions
-from scoring.services.ratings import UNDO_FOR, correct_rating, save_draft, submit_rating
+from scoring.services.rating_drafts import save_draft
+from scoring.services.ratings import UNDO_FOR, correct_rating, submit_rating
 from scoring.services.reveals import reveal_reference
 from scoring.services.revising import leave_own_revision, submit_revision
 from tests.factories import claim, make_adjudicator, make_case, make_queue, make_rater, make_study, make_version, rate
@@ -161,7 +162,7 @@ def test_once_decided_nothing_informed_changes_it(study, rating) -> None:
     with pytest.raises(ValidationError, match="has been decided \\(rejected\\)"):
         change(rating)
     with pytest.raises(ValidationError, match="has been decided"):
-        save_draft(assignment=rating.assignment, rater=rating.rater, content={}, revision=1)
+        save_draft(assignment=rating.assignment, rater=rating.rater, content={"page": "p", "count": 1}, base=0)
 
 
 def test_a_slip_is_mended_before_the_seal_even_where_the_rule_has_decided(study, rating) -> None:

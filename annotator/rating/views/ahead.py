@@ -14,12 +14,16 @@ from annotator.rating.first import first_page
 from annotator.rating.page import assignment_page, done_today
 from annotator.rating.previous import as_previous
 from scoring.models import Assignment, NarrativeVersion, Rating, Study
+from scoring.prepared import Given, Prepared
 from scoring.services.conduct import work_since_break
 from scoring.services.queue import claim_and_hold, hold_next
 from scoring.services.reveals import record_reveal
 
 CASE = "rating/partials/case.html"
 PREVIOUS = "rating/partials/previous.html"
+TEXT: Prepared[NarrativeVersion] = Prepared(
+    lambda: NarrativeVersion.objects.select_related("narrative__case").filter(pk=Given("version"))
+)
 
 
 @own_assignment
@@ -71,7 +75,7 @@ def _ahead_part(request: HttpRequest, held: Assignment | None, done: int) -> dic
 
 def _case_part(request: HttpRequest, assignment: Assignment, done: int) -> dict[str, str]:
     """A case as the page shows it; a study that always names the reference reveals it with that."""
-    assignment.version = NarrativeVersion.objects.select_related("narrative__case").get(pk=assignment.version_id)
+    (assignment.version,) = TEXT.rows(version=assignment.version_id)
     if assignment.study.reveal == Study.Reveal.ALWAYS:
         record_reveal(rater=request.user, case=assignment.version.narrative.case)
     context = assignment_page(assignment, request.user, previous=None, done_today=done)
