@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from annotator.study import calibration, conduct, queue, raters, urgent, views
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("<uuid:public_id>/calibration/gate/", calibration.gate, name="gate"),
     path("<uuid:public_id>/calibration/add/<uuid:version>/", calibration.new_example, name="new_example"),
     path("<uuid:public_id>/calibration/retire/<uuid:example>/", calibration.retire, name="retire_example"),
+    path("<uuid:public_id>/", include("annotator.numbers.urls")),
     path("<uuid:public_id>/raters/", raters.raters, name="raters"),
     path("<uuid:public_id>/raters/<uuid:rater>/exclude/", raters.exclude, name="exclude"),
     path("<uuid:public_id>/raters/<uuid:rater>/expertise/", raters.expertise, name="expertise"),

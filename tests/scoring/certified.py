@@ -4,7 +4,7 @@ from typing import Any
 
 from scoring.models import Case, Certification, NarrativeVersion, Study
 from scoring.services.queue import enqueue_versions
-from tests.factories import make_case, make_rater, make_version, rate
+from tests.factories import NARRATIVE, make_case, make_rater, make_version, rate
 
 
 def certify(
@@ -19,4 +19,6 @@ def certify(
 
 def certified_case(study: Study, raters: list[Any] | None = None, **case_fields: Any) -> tuple[Case, Certification]:
     case = make_case(**case_fields)
-    return case, certify(study, make_version(case=case), raters)
+    concludes = f"<answer> {case.diagnosis.capitalize()}."  # against its reference it would wait for an adjudicator
+    text = NARRATIVE.replace("<answer> Seborrhoeic keratosis.", concludes)
+    return case, certify(study, make_version(case=case, text=text), raters)

@@ -1,0 +1,11 @@
+"""Pages of a study's numbers; included under the study's own address and namespace."""
+
+from django.urls import path, re_path
+
+from annotator.numbers import agreement, policy
+
+urlpatterns = [
+    path("agreement/", agreement.agreement, name="agreement"),
+    re_path(r"^agreement/(?P<part>agreement|raters|pairs)\.csv$", agreement.agreement_file, name="agreement_file"),
+    path("policy/", policy.policy, name="policy"),
+]
