@@ -182,7 +182,7 @@ def _learning(admin: Any, rater: Any, arguments: dict[str, list[Any]]) -> None:
             explanations={"accuracy": "The border is described wrongly."},
             actor=admin,
         )
-    start_study(study=gated, actor=admin)
+    gated = start_study(study=gated, actor=admin)
     first = make.make_study(actor=admin, own_diagnosis_first=True, title="Diagnosis first")
     scratch = make.make_study(actor=admin, from_scratch_percent=100, title="From scratch")
     for study in (gated, first, scratch):
