@@ -1,0 +1,117 @@
+"""A judge's settings, what it may cost, and which narratives an evaluator is to score."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from modelhub.models import BenchmarkRun, ModelVersion
+from modelhub.services.evaluations import evaluator_choices
+from modelhub.services.judges import LANGUAGES, PROTOCOLS, TERMS
+from scoring.models import DatasetVersion, Study
+
+TERM_LABELS = {
+    "usd_per_million_in": _("Price of a million tokens read, US dollars"),
+    "usd_per_million_out": _("Price of a million tokens written, US dollars"),
+    "requests_per_minute": _("Most questions a minute"),
+    "concurrency": _("Questions at once"),
+    "budget_usd": _("Most a run may cost, US dollars"),
+    "budget_tokens": _("Most tokens a run may use"),
+}
+RECENT = 50  # of each kind of pool
+
+
+class TermsForm(forms.Form):
+    """Every field is optional: empty is unknown for a price, no limit for a limit."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, (low, high) in TERMS.items():
+            whole = name in ("concurrency", "budget_tokens")
+            kind = forms.IntegerField if whole else forms.FloatField
+            self.fields[name] = kind(required=False, label=TERM_LABELS[name], min_value=low, max_value=high)
+            if not whole:
+                self.fields[name].widget.attrs["step"] = "any"
+
+    def terms(self) -> dict[str, float | None]:
+        return {name: self.cleaned_data[name] for name in TERMS}
+
+
+class JudgeForm(TermsForm):
+    name = forms.CharField(max_length=120, label=_("Name"))
+    model = forms.ModelChoiceField(
+        ModelVersion.objects.none(),
+        to_field_name="public_id",
+        empty_label=None,
+        label=_("Model"),
+        help_text=_("A model on an OpenAI-compatible server."),
+    )
+    protocol = forms.ChoiceField(choices=PROTOCOLS.items(), label=_("Protocol"))
+    language = forms.ChoiceField(choices=LANGUAGES.items(), label=_("Language of the rubric"))
+    temperature = forms.FloatField(
+        required=False,
+        initial=0,
+        min_value=0,
+        max_value=2,
+        label=_("Temperature"),
+        help_text=_("0 gives the same answer each time where the server can. Empty: the server's own."),
+    )
+    max_tokens = forms.IntegerField(initial=2048, min_value=64, max_value=100_000, label=_("Longest answer, tokens"))
+    diagnosis = forms.BooleanField(required=False, label=_("Also judge the final diagnosis"), label_suffix="")
+    images = forms.BooleanField(required=False, label=_("Send the case's images"), label_suffix="")
+    schema = forms.BooleanField(
+        required=False,
+        initial=True,
+        label=_("Ask for a strict JSON schema where the server takes one"),
+        label_suffix="",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["model"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = ModelVersion.objects.filter(kind=ModelVersion.Kind.ENDPOINT).order_by("name")
+
+    def main(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in TERMS]
+
+    def limits(self) -> list[forms.BoundField]:
+        return [self[name] for name in TERMS]
+
+    def judge(self) -> dict[str, Any]:
+        settings = {name: value for name, value in self.cleaned_data.items() if name not in TERMS}
+        return settings | {"terms": self.terms()}
+
+
+class EvaluationForm(forms.Form):
+    evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
+    pool = forms.ChoiceField(label=_("Narratives"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        studies = Study.objects.order_by("-pk")[:RECENT]
+        datasets = DatasetVersion.objects.order_by("-pk")[:RECENT]
+        runs = BenchmarkRun.objects.select_related("run").order_by("-pk")[:RECENT]
+        self._pools: dict[str, Study | DatasetVersion | BenchmarkRun] = {
+            **{f"study:{row.public_id}": row for row in studies},
+            **{f"dataset:{row.public_id}": row for row in datasets},
+            **{f"benchmark:{row.run.public_id}": row for row in runs},
+        }
+        field = self.fields["pool"]
+        assert isinstance(field, forms.ChoiceField)
+        groups = {
+            "study": _("Narratives of a study"),
+            "dataset": _("Certified narratives of a dataset version"),
+            "benchmark": _("Candidates of a DermBench run, scored again"),
+        }
+        field.choices = [
+            (label, [(key, self._words(row)) for key, row in self._pools.items() if key.startswith(f"{kind}:")])
+            for kind, label in groups.items()
+        ]
+
+    @staticmethod
+    def _words(row: Study | DatasetVersion | BenchmarkRun) -> str:
+        return f"{row.run.created_at:%Y-%m-%d} {row.run.title}" if isinstance(row, BenchmarkRun) else str(row)
+
+    def chosen_pool(self) -> Study | DatasetVersion | BenchmarkRun:
+        return self._pools[self.cleaned_data["pool"]]
