@@ -24,6 +24,7 @@ JOBS: dict[str, str] = {
     Run.Kind.IMPORT: "modelhub.jobs.imports",
     Run.Kind.GENERATION: "modelhub.jobs.generation",
     Run.Kind.TRAINING: "modelhub.jobs.training",
+    Run.Kind.DERMEVAL: "modelhub.jobs.dermeval",
     Run.Kind.BENCHMARK: "modelhub.jobs.benchmark",
     Run.Kind.EVALUATION: "modelhub.jobs.evaluation",
     Run.Kind.EXPORT: "modelhub.jobs.export",

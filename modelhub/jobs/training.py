@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def run(context: RunContext) -> None:
     release_models()  # the card's memory belongs to the trainer
     prepare(context, training, folder)
     add_teacher_features(context, training, folder / "data")
-    watch(context, training, TrainerProcess(folder, command(training, folder), cwd=settings.BASE_DIR))
+    trainer = TrainerProcess(folder, command(training, folder), cwd=settings.BASE_DIR)
+    watch(context, trainer, lambda seen: follow(context, training, folder / "out" / "progress.jsonl", seen))
     register(context, training, folder / "out")
     trim_cache()
     shutil.rmtree(folder / "data", ignore_errors=True)
@@ -94,13 +96,16 @@ def trim_cache() -> None:
     trim(cache_folder(), settings.HIDDEN_STATES_GB * 10**9)
 
 
-def watch(context: RunContext, training: Training, trainer: TrainerProcess) -> None:
-    """Store the curve as it grows until the trainer ends. Raises ``Cancelled``, ``JobFailed``, ``LeaseLost``."""
-    progress, seen = trainer.folder / "out" / "progress.jsonl", ""
+def watch(context: RunContext, trainer: TrainerProcess, follow: Callable[[str], str]) -> None:
+    """Until the trainer ends, call ``follow`` with the message it returned last, to store the curve as it grows.
+
+    Raises ``Cancelled``, ``JobFailed``, ``LeaseLost``.
+    """
+    seen = ""
     try:
         while True:
             status = trainer.poll()
-            seen = follow(context, training, progress, seen)
+            seen = follow(seen)
             if status is not None:
                 break
             if context.should_stop():

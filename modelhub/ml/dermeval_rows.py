@@ -26,7 +26,7 @@ class AnsweredPrompts:
         self.own = not loaded.identity.comparison
         self.end = int(loaded.tokenizer.eos_token_id)
         self._preparer = Preparer(loaded.processor, PLAIN) if self.own else None
-        self._kept: dict[str, Prepared] = {}
+        self._kept: dict[Request, Prepared] = {}
         self._room = MOST_KEPT_BYTES
 
     def answer(self, text: str) -> list[int]:
@@ -53,12 +53,12 @@ class AnsweredPrompts:
 
     def _prepared(self, request: Request) -> Prepared:
         assert self._preparer is not None
-        if request.id in self._kept:
-            return self._kept[request.id]
+        if request in self._kept:
+            return self._kept[request]
         prepared = self._preparer.prepare(request)
         size = sum(patches.nbytes for patches, _ in prepared.pictures)
-        if size <= self._room:
-            self._kept[request.id] = prepared
+        if 0 < size <= self._room:
+            self._kept[request] = prepared
             self._room -= size
         return prepared
 

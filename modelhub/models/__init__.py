@@ -2,6 +2,7 @@
 
 from modelhub.models.artifact import Artifact, Snapshot
 from modelhub.models.benchmark import BenchmarkEntry, BenchmarkRun
+from modelhub.models.dermeval import DermEvalTraining
 from modelhub.models.evaluation import (
     Evaluation,
     EvaluationEntry,
@@ -21,6 +22,7 @@ __all__ = [
     "Artifact",
     "BenchmarkEntry",
     "BenchmarkRun",
+    "DermEvalTraining",
     "Evaluation",
     "EvaluationEntry",
     "EvaluationRun",

@@ -35,6 +35,7 @@ class Run(PublicIdModel):
         IMPORT = "import", "Import cases"
         GENERATION = "generation", "Write narratives"
         TRAINING = "training", "Train adapter"
+        DERMEVAL = "dermeval", "Train DermEval"
         BENCHMARK = "benchmark", "DermBench"
         EVALUATION = "evaluation", "Evaluate narratives"
         EXPORT = "export", "Export"
@@ -95,7 +96,7 @@ class Run(PublicIdModel):
 
     @property
     def queue(self) -> str:
-        return "gpu" if self.kind in GPU_KINDS else "default"
+        return "gpu" if self.kind in GPU_KINDS or self.plan.get("on_gpu") else "default"
 
     @property
     def is_active(self) -> bool:
@@ -109,4 +110,4 @@ class Run(PublicIdModel):
         return min(100, 100 * self.progress_done // self.progress_total)
 
 
-GPU_KINDS = frozenset({Run.Kind.GENERATION, Run.Kind.TRAINING, Run.Kind.BENCHMARK})
+GPU_KINDS = frozenset({Run.Kind.GENERATION, Run.Kind.TRAINING, Run.Kind.DERMEVAL, Run.Kind.BENCHMARK})

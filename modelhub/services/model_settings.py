@@ -107,7 +107,7 @@ SYNTHETIC_TRAINING: dict[str, Any] = {"lr": 1e-3, "grad_accumulation": 1, "check
 def generation_settings(model: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Complete, checked generation settings for a model. Raises ``ValidationError`` keyed by setting."""
     defaults = GENERATION_DEFAULTS | (SYNTHETIC_GENERATION if model.synthetic else {})
-    complete = _checked(GENERATION_RULES, defaults, given or {})
+    complete = check_settings(GENERATION_RULES, defaults, given or {})
     if complete["min_pixels"] and complete["max_pixels"] and complete["min_pixels"] > complete["max_pixels"]:
         raise ValidationError({"min_pixels": "“min_pixels” is more than “max_pixels”."})
     return complete
@@ -116,12 +116,13 @@ def generation_settings(model: ModelVersion, given: Mapping[str, Any] | None = N
 def training_settings(base: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Complete, checked training settings for a base. Raises ``ValidationError`` keyed by setting."""
     defaults = TRAINING_DEFAULTS | (SYNTHETIC_TRAINING if base.synthetic else {})
-    return _checked(TRAINING_RULES, defaults, given or {})
+    return check_settings(TRAINING_RULES, defaults, given or {})
 
 
-def _checked(
+def check_settings(
     rules: Mapping[str, Number | Choice], defaults: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Every setting of ``rules``, the given ones in place of the defaults. Raises ``ValidationError``."""
     unknown = sorted(set(given) - set(rules))
     if unknown:
         raise ValidationError(f"Unknown settings: {', '.join(unknown)}. Known are {', '.join(rules)}.")

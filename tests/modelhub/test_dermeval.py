@@ -1,0 +1,141 @@
+"""DermEval in the hub: trained from sealed first ratings, registered once per stage, scores a study's narratives."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from safetensors.torch import load_file, save_file
+
+from modelhub.evaluators.providers import open_evaluator
+from modelhub.jobs import dermeval as job
+from modelhub.jobs.base import RunContext, run_job
+from modelhub.models import DermEvalTraining, EvaluationEntry, EvaluationRun, EvaluatorVersion, Run
+from modelhub.services.dermeval import (
+    adapter_folder,
+    cases_learned_from,
+    dermeval_settings,
+    request_dermeval,
+    training_of,
+    usable_ratings,
+)
+from modelhub.services.evaluating import request_evaluation
+from modelhub.services.evaluations import evaluator_of
+from modelhub.services.runs import claim_run
+from scoring.models import Rating, Score, Source, Study
+from tests.factories import make_administrator, make_case, make_queue, make_rater, make_source, make_study, rate
+from tests.modelhub.checkpoints import make_base
+from tests.modelhub.hub_rows import make_model
+
+pytestmark = pytest.mark.django_db
+QUICK = {
+    "sft_steps": 2,
+    "rl_steps": 1,
+    "batch": 2,
+    "rank": 2,
+    "alpha": 4,
+    "max_new_tokens": 16,
+    "checkpoint_every_steps": 1,
+}
+
+
+def rated_study(count: int = 8, *, sealed: bool = True, source: Source | None = None) -> Study:
+    study = make_study()
+    for _ in range(count):
+        make_queue(study, 1, case=make_case(source=source))
+    rater = make_rater(study)
+    for number in range(count):
+        rate(study, rater, float(number % 6), safety=None)
+    if sealed:
+        Rating.objects.update(sealed_at=timezone.now() - timedelta(minutes=1))
+    return study
+
+
+def finished(run: Run) -> Run:
+    run_job(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def test_it_is_trained_registered_and_scores_a_study() -> None:
+    actor, base, study = make_administrator(), make_base(synthetic=True), rated_study()
+    asked = request_dermeval(base=base, study=study, settings=QUICK, actor=actor)
+    assert asked.queue == "gpu"
+    run = finished(asked)
+    assert run.state == "succeeded", run.error
+    training = DermEvalTraining.objects.get(run=run)
+    assert {stage: [point["step"] for point in points] for stage, points in training.curves.items()} == {
+        "sft": [1, 2],
+        "rl": [1],
+    }
+    assert training.ratings.count() == 8
+    rows = {row.identity["stage"]: row for row in EvaluatorVersion.objects.filter(provider="dermeval")}
+    assert set(rows) == {"sft", "rl"}
+    assert rows["sft"].identity_hash != rows["rl"].identity_hash
+    assert rows["rl"].rubric == study.rubric
+    assert training_of(rows["rl"]) == training
+    assert set(cases_learned_from(rows["rl"])) == {one.version.narrative.case for one in usable_ratings(study)}
+    evaluator_of(rows["rl"])  # nothing has changed since
+
+    scored = finished(request_evaluation(evaluator=rows["rl"], pool=study, actor=actor))
+    assert scored.queue == "gpu"
+    entries = EvaluationEntry.objects.filter(evaluation_run=EvaluationRun.objects.get(run=scored))
+    assert entries.count() == 8
+    # sixteen letters of a random model are no critique: counted as unread, never as a score
+    assert set(entries.values_list("state", flat=True)) == {"failed"}
+    assert "no readable line" in entries[0].error
+
+    before = training.adapters
+    Run.objects.filter(pk=run.pk).update(state="queued")
+    assert finished(run).state == "succeeded"
+    training.refresh_from_db()
+    assert training.adapters == before
+    assert EvaluatorVersion.objects.filter(provider="dermeval").count() == 2
+
+    weights = adapter_folder(training, "rl") / "adapter_model.safetensors"
+    save_file({name: value + 1 for name, value in load_file(weights).items()}, weights)
+    version = study.ratings.first().version
+    with pytest.raises(ValueError, match="have changed"):
+        open_evaluator(rows["rl"]).evaluate(version, version.narrative.case)
+
+
+def test_a_critique_is_the_raters_words_or_the_rubrics() -> None:
+    study = rated_study(8)
+    score = Score.objects.filter(dimension="accuracy", value=3).first()
+    score.comment = "Wrong lesion;\nname the border."
+    score.save()
+    run = request_dermeval(base=make_base(synthetic=True), study=study, settings=QUICK, actor=None)
+    folder = job.run_folder(RunContext(run, claim_run(run.pk)))
+    job.write_data(DermEvalTraining.objects.get(run=run), folder)
+    rows = [json.loads(line) for line in (folder / "data" / "critiques.jsonl").read_text().splitlines()]
+    assert len(rows) == len({row["case"] for row in rows}) == 8
+    said = {row["version"]: row["critiques"][0] for row in rows}[str(score.rating.version.public_id)]
+    assert said["reasons"]["accuracy"] == "Wrong lesion;\nname the border."
+    assert said["reasons"]["clinical_coverage"] == "The main parts are there; noticeable gaps."
+    assert said["scores"]["safety"] is None
+    assert said["reasons"]["safety"] == job.UNSAID
+
+
+def test_only_sealed_first_scores_of_training_cases_count() -> None:
+    assert not usable_ratings(rated_study(8, sealed=False)).exists()
+    barred = rated_study(8, source=make_source(may_train=False))
+    with pytest.raises(ValidationError, match="0 narratives"):
+        request_dermeval(base=make_base(synthetic=True), study=barred, actor=None)
+    assert not Run.objects.exists()
+
+
+def test_a_right_withdrawn_after_the_request_stops_the_run() -> None:
+    study = rated_study(8)
+    run = request_dermeval(base=make_base(synthetic=True), study=study, settings=QUICK, actor=None)
+    Source.objects.update(may_train=False)
+    assert finished(run).state == "failed"
+    assert "no longer allows training" in run.error
+
+
+@pytest.mark.parametrize("bad", [{"sft_steps": 0}, {"momentum": 1}, {"reading": "best"}, {"device": "cuda"}])
+def test_nonsense_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        dermeval_settings(make_model(), bad)
+    with pytest.raises(ValidationError, match="no base model"):
+        request_dermeval(base=make_model(kind="endpoint"), study=make_study(), actor=None)
