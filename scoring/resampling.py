@@ -20,7 +20,7 @@ from scoring.intervals import LEVEL, NO_SPREAD, NO_VALUE, ONE_CLUSTER
 RESAMPLES = 10_000
 SEED = 20251122
 CHUNK = 250  # resamples at once: 250 × 3,000 weights of 8 bytes stay in a processor's cache
-METHOD = "Studentised bootstrap of patients or lesions (symmetric t, multinomial weights), two-sided 95 %"
+METHOD = "studentised bootstrap of patients or lesions (symmetric t, multinomial weights), two-sided 95 %"
 TOO_FEW = "too few patients or lesions differ for a bootstrap"
 Floats = NDArray[np.float64]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 
 from modelhub.models import Leaderboard
 from modelhub.published import REPORTED
@@ -76,5 +77,6 @@ def _machine_context(machine: dict[str, Any], board: Board) -> dict[str, Any]:
 def _people_context(people: dict[str, Any], board: Board) -> dict[str, Any]:
     keys = (OVERALL, *DIMENSION_KEYS)
     rated = [{"model": model, "cells": [figure(model, key) for key in keys]} for model in people.get("ratings", [])]
+    name = _("overall") if board.key == OVERALL else board.name
     asked = [question for question in people.get("preferences", []) if question["question"] == board.key]
-    return {"rated": rated, "rated_columns": [ROW_NAMES[key] for key in keys], "preferences": asked}
+    return {"rated": rated, "rated_columns": [ROW_NAMES[key] for key in keys], "preferences": asked, "asked_name": name}

@@ -8,7 +8,9 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from modelhub.models import Run
+from modelhub.models import Leaderboard, Run
+from modelhub.services.leaderboard_figures import refresh_leaderboard
+from modelhub.services.leaderboards import make_missing_leaderboards
 from modelhub.services.statistics import refresh_dashboard
 from scoring.models import CaseFlag, Certification, Mark, Pair, Rating
 from scoring.rubric import DIMENSION_KEYS, LEVELS
@@ -60,6 +62,7 @@ NO_PAGES = {
     "modelhub:dataset_export",
     "modelhub:dataset_freeze",
     "modelhub:benchmark_records",
+    "modelhub:leaderboard_csv",
     "modelhub:artifact",
 }
 
@@ -239,6 +242,8 @@ def _compared(study: Any, rater: Any, admin: Any) -> None:
 
 def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     benchmark = hub_rows.make_benchmark(actor=admin, study=study)
+    make_missing_leaderboards()
+    refresh_leaderboard(Leaderboard.objects.get())
     dataset = hub_rows.make_dataset(study=study, actor=admin)
     artifact = hub_rows.make_artifact(dataset)
     model = benchmark.candidates.first()
