@@ -21,7 +21,7 @@ from scoring.services.amendments import amend_study
 from scoring.services.policies import Preview, preview_policy
 from scoring.verdict import INCOMPLETE
 
-SHOWN = 100
+SHOWN = 500
 OUTCOMES = (INCOMPLETE, *(outcome for outcome in Certification.Outcome.values))
 LABELS = {INCOMPLETE: gettext_lazy("Waits for ratings"), **dict(Certification.Outcome.choices)}
 
