@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotator.accounts.roles import ADMINISTRATOR, role_required
@@ -22,5 +23,5 @@ def resolve(request: HttpRequest, public_id: uuid.UUID, number: int) -> HttpResp
     except ValidationError as refused:
         messages.error(request, " ".join(refused.messages))
     else:
-        messages.success(request, "The flag is closed.")
+        messages.success(request, _("The flag is closed."))
     return redirect("cases:detail", public_id)

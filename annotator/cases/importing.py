@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -31,7 +32,7 @@ def import_page(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             add_refusal(form, error)
         else:
-            messages.success(request, "The import is queued. This page shows how far it is and what was refused.")
+            messages.success(request, _("The import is queued. This page shows how far it is and what was refused."))
             return redirect("modelhub:run_detail", run.public_id)
     context = {"form": form, "importers": IMPORTERS.values(), "import_root": settings.IMPORT_ROOT}
     return render(request, "cases/import.html", context, status=422 if form.errors else 200)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from annotator.rating.marking import MARK_FIELD, mark_fields
 from scoring.models import Assignment, Rating
@@ -105,7 +106,11 @@ def score_inputs(fields: Mapping[str, str]) -> dict[str, ScoreInput]:
             try:
                 entered[key] = ScoreInput(float(value), comment=comment)
             except ValueError:
-                problems[key] = f"{DIMENSION_NAMES[key]} takes a whole number from {LEVELS[0]} to {LEVELS[-1]}."
+                problems[key] = _("%(name)s takes a whole number from %(lowest)s to %(highest)s.") % {
+                    "name": DIMENSION_NAMES[key],
+                    "lowest": LEVELS[0],
+                    "highest": LEVELS[-1],
+                }
     if problems:
         raise ValidationError(problems)
     return entered
@@ -121,7 +126,9 @@ def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(value, str) or not _is_known(name):
             continue
         if len(value) > LONGEST_FIELD:
-            raise ValidationError(f"One field is longer than {LONGEST_FIELD:,} characters. Shorten it.")
+            raise ValidationError(
+                _("One field is longer than %(limit)s characters. Shorten it.") % {"limit": f"{LONGEST_FIELD:,}"}
+            )
         kept[name] = value.replace("\r\n", "\n").replace("\x00", "")
     return kept
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 from annotator.accounts.models import LANGUAGES_READ, Qualification
@@ -9,19 +10,19 @@ from annotator.accounts.models import LANGUAGES_READ, Qualification
 class StatementForm(forms.Form):
     """What a rater states with her consent; prefilled from her profile, kept with the study."""
 
-    qualification = forms.ChoiceField(choices=[("", "Choose…"), *Qualification.choices])
-    years_experience = forms.IntegerField(label="Years of experience in dermatology", min_value=0, max_value=80)
-    country = forms.CharField(max_length=80, label="Country you work in")
+    qualification = forms.ChoiceField(label=_("Qualification"), choices=[("", _("Choose…")), *Qualification.choices])
+    years_experience = forms.IntegerField(label=_("Years of experience in dermatology"), min_value=0, max_value=80)
+    country = forms.CharField(max_length=80, label=_("Country you work in"))
     languages = forms.MultipleChoiceField(
-        label="Languages you read",
+        label=_("Languages you read"),
         choices=list(LANGUAGES_READ.items()),
         widget=forms.CheckboxSelectMultiple,
-        help_text="You are given narratives in these languages only.",
+        help_text=_("You are given narratives in these languages only."),
     )
     conflicts = forms.CharField(
-        label="Conflicts of interest",
+        label=_("Conflicts of interest"),
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Write “none” if there are none.",
+        help_text=_("Write “none” if there are none."),
     )
 
     @classmethod

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.forms.settings_fields import field_for, given
 from modelhub.models import ModelVersion
@@ -16,16 +17,16 @@ SHOWN = ("max_new_tokens", "seed", "batch_size")
 
 class BenchmarkForm(forms.Form):
     dataset = forms.ModelChoiceField(
-        DatasetVersion.objects.none(), to_field_name="public_id", empty_label=None, label="DermBench version"
+        DatasetVersion.objects.none(), to_field_name="public_id", empty_label=None, label=_("DermBench version")
     )
     models = forms.ModelMultipleChoiceField(
         ModelVersion.objects.none(),
         to_field_name="public_id",
-        label="Models",
-        help_text="Two or more. Differences are against the first registered of them.",
+        label=_("Models"),
+        help_text=_("Two or more. Differences are against the first registered of them."),
         widget=forms.CheckboxSelectMultiple,
     )
-    evaluator = forms.ChoiceField(choices=evaluator_choices, label="Evaluator")
+    evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -34,7 +35,7 @@ class BenchmarkForm(forms.Form):
         self._choose("models", models)
         self._choose("dataset", datasets)
         defaults = generation_settings(models.first() or ModelVersion())
-        labels = {"max_new_tokens": "Longest text, tokens", "seed": "Seed", "batch_size": "Cases at once"}
+        labels = {"max_new_tokens": _("Longest text, tokens"), "seed": _("Seed"), "batch_size": _("Cases at once")}
         for name in SHOWN:
             self.fields[name] = field_for(
                 GENERATION_RULES[name], label=labels[name], help_text="", default=defaults[name]
@@ -54,7 +55,7 @@ class BenchmarkForm(forms.Form):
     def clean_models(self) -> list[ModelVersion]:
         models = list(self.cleaned_data["models"])
         if len(models) < 2:
-            raise forms.ValidationError("Choose at least two models: a benchmark compares.")
+            raise forms.ValidationError(_("Choose at least two models: a benchmark compares."))
         return models
 
     def settings(self) -> dict[str, Any]:

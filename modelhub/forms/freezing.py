@@ -3,13 +3,13 @@
 from typing import Any
 
 from django import forms
-
+from django.utils.translation import gettext_lazy as _
 from scoring.models import DatasetVersion, Study
 
 
 class FreezeForm(forms.Form):
     kind = forms.ChoiceField(choices=DatasetVersion.Kind.choices, widget=forms.HiddenInput)
-    study = forms.ModelChoiceField(Study.objects.none(), to_field_name="public_id", empty_label=None, label="Study")
+    study = forms.ModelChoiceField(Study.objects.none(), to_field_name="public_id", empty_label=None, label=_("Study"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.forms.settings_fields import field_for, given
 from modelhub.models import Generation, ModelVersion
@@ -13,17 +14,20 @@ from modelhub.services.model_settings import GENERATION_RULES, generation_settin
 from scoring.models import Case, CaseImage, Source, Split, Study
 
 SETTING_LABELS = {
-    "do_sample": ("Sampling", "No: the likeliest word each time, the same text every time."),
-    "temperature": ("Temperature", "Only with sampling; lower is more cautious."),
-    "top_p": ("Top p", "Only with sampling; share of the probability that is drawn from."),
-    "repetition_penalty": ("Repetition penalty", "1 is none."),
-    "no_repeat_ngram": ("No repeated sequence of", "Tokens; 0 is no such rule, 3 is what the interactive service had."),
-    "max_new_tokens": ("Longest text, tokens", "A text that is cut off is marked as truncated."),
-    "min_pixels": ("Smallest picture, pixels", "A smaller one is enlarged."),
-    "max_pixels": ("Largest picture, pixels", "A larger one is reduced; fewer pixels need less memory and time."),
-    "seed": ("Seed", "The same seed and settings give the same texts."),
-    "batch_size": ("Cases at once", "Fewer need less memory."),
-    "bias_mode": ("Language bias of the side branch", "For models that carry one."),
+    "do_sample": (_("Sampling"), _("No: the likeliest word each time, the same text every time.")),
+    "temperature": (_("Temperature"), _("Only with sampling; lower is more cautious.")),
+    "top_p": (_("Top p"), _("Only with sampling; share of the probability that is drawn from.")),
+    "repetition_penalty": (_("Repetition penalty"), _("1 is none.")),
+    "no_repeat_ngram": (
+        _("No repeated sequence of"),
+        _("Tokens; 0 is no such rule, 3 is what the interactive service had."),
+    ),
+    "max_new_tokens": (_("Longest text, tokens"), _("A text that is cut off is marked as truncated.")),
+    "min_pixels": (_("Smallest picture, pixels"), _("A smaller one is enlarged.")),
+    "max_pixels": (_("Largest picture, pixels"), _("A larger one is reduced; fewer pixels need less memory and time.")),
+    "seed": (_("Seed"), _("The same seed and settings give the same texts.")),
+    "batch_size": (_("Cases at once"), _("Fewer need less memory.")),
+    "bias_mode": (_("Language bias of the side branch"), _("For models that carry one.")),
 }
 SEPARATOR = "|"
 UNKNOWN_TONE = "unknown"
@@ -33,29 +37,37 @@ class GenerationForm(forms.Form):
     """Sent by GET: the same address shows the same plan again."""
 
     model = forms.ModelChoiceField(
-        ModelVersion.objects.none(), label="Model version", to_field_name="public_id", empty_label=None
+        ModelVersion.objects.none(), label=_("Model version"), to_field_name="public_id", empty_label=None
     )
-    split = forms.ChoiceField(choices=[("", "Both splits"), *Split.choices], required=False, label="Split")
+    split = forms.ChoiceField(choices=[("", _("Both splits")), *Split.choices], required=False, label=_("Split"))
     source = forms.ModelChoiceField(
-        Source.objects.none(), required=False, to_field_name="public_id", empty_label="Every source", label="Source"
+        Source.objects.none(),
+        required=False,
+        to_field_name="public_id",
+        empty_label=_("Every source"),
+        label=_("Source"),
     )
-    tone = forms.ChoiceField(required=False, label="Skin tone")
+    tone = forms.ChoiceField(required=False, label=_("Skin tone"))
     number = forms.IntegerField(
-        min_value=1, max_value=MOST_CASES, required=False, label="At most", help_text="Empty: every case that fits."
+        min_value=1,
+        max_value=MOST_CASES,
+        required=False,
+        label=_("At most"),
+        help_text=_("Empty: every case that fits."),
     )
     study = forms.ModelChoiceField(
         Study.objects.none(),
         required=False,
         to_field_name="public_id",
-        empty_label="No study: do not queue for rating",
-        label="Queue for rating in",
-        help_text="Each narrative is put before the study's raters as soon as it is written.",
+        empty_label=_("No study: do not queue for rating"),
+        label=_("Queue for rating in"),
+        help_text=_("Each narrative is put before the study's raters as soon as it is written."),
     )
     unwritten = forms.BooleanField(
-        required=False, label="Only cases without a narrative by this model", label_suffix="", initial=True
+        required=False, label=_("Only cases without a narrative by this model"), label_suffix="", initial=True
     )
     with_image = forms.BooleanField(
-        required=False, label="Leave out cases without an image", label_suffix="", initial=True
+        required=False, label=_("Leave out cases without an image"), label_suffix="", initial=True
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +78,7 @@ class GenerationForm(forms.Form):
         self._choose("study", Study.objects.filter(state__in=["running", "paused"]).order_by("-created_at"))
         tone = self.fields["tone"]
         assert isinstance(tone, forms.ChoiceField)
-        tone.choices = [("", "Every skin tone"), *tone_choices()]
+        tone.choices = [("", _("Every skin tone")), *tone_choices()]
         self._add_settings(self._asked_for(models) or models.first())
 
     def _choose(self, name: str, rows: QuerySet[Any]) -> None:
@@ -120,7 +132,7 @@ def tone_choices() -> list[tuple[str, str]]:
     """Every tone that a case has, named with its scale."""
     pairs = Case.objects.order_by("skin_tone_scale", "skin_tone").values_list("skin_tone_scale", "skin_tone").distinct()
     return [
-        (f"{scale}{SEPARATOR}{tone}", f"{tone} ({scale})") if tone else (UNKNOWN_TONE, "not recorded")
+        (f"{scale}{SEPARATOR}{tone}", f"{tone} ({scale})") if tone else (UNKNOWN_TONE, str(_("not recorded")))
         for scale, tone in pairs
     ]
 
@@ -131,5 +143,5 @@ def of_tone(cases: QuerySet[Case], choice: str) -> QuerySet[Case]:
         return cases
     if choice == UNKNOWN_TONE:
         return cases.filter(skin_tone="")
-    scale, _, tone = choice.partition(SEPARATOR)
+    scale, __, tone = choice.partition(SEPARATOR)
     return cases.filter(skin_tone_scale=scale, skin_tone=tone)

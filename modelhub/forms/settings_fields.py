@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from modelhub.services.model_settings import Choice, Number
 
 NONE = "none"  # what the page sends for a setting whose value is None
 
 
-def field_for(rule: Number | Choice, *, label: str, help_text: str, default: Any) -> forms.Field:
+def field_for(rule: Number | Choice, *, label: Any, help_text: Any, default: Any) -> forms.Field:
     """An optional field; left empty, the model's own default holds, which is shown as the placeholder."""
     if isinstance(rule, Choice):
-        shown = [("", f"Default ({words(default)})"), *((key(v), words(v)) for v in rule.values)]
+        shown = [("", _("Default (%(value)s)") % {"value": words(default)}), *((key(v), words(v)) for v in rule.values)]
         return forms.TypedChoiceField(
             choices=shown, required=False, label=label, help_text=help_text, coerce=_coerce(rule), empty_value=""
         )
@@ -34,8 +35,8 @@ def given(cleaned: Mapping[str, Any], rules: Mapping[str, Number | Choice]) -> d
 
 def words(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "as the model was saved" if value is None else str(value).replace("_", " ")
+        return _("yes") if value else _("no")
+    return _("as the model was saved") if value is None else str(value).replace("_", " ")
 
 
 def key(value: Any) -> str:

@@ -11,21 +11,21 @@ from modelhub.services.model_settings import TRAINING_RULES, training_settings
 
 SETTING_LABELS = {
     "recipe": (
-        "Recipe",
-        "LoRA: the language model. Dual distillation: the side branch that reads the image.",
+        _("Recipe"),
+        _("LoRA: the language model. Dual distillation: the side branch that reads the image."),
     ),
-    "epochs": ("Epochs", "How often every record is seen."),
-    "lr": ("Learning rate", "Highest rate; it warms up, then falls along a cosine."),
-    "rank": ("LoRA rank", "Size of the adapter's matrices."),
-    "alpha": ("LoRA alpha", "Scale of the adapter; commonly twice the rank."),
-    "batch": ("Records at once", "Fewer need less memory."),
-    "grad_accumulation": ("Batches per step", "Records at once × this = records per step."),
-    "warmup": ("Warm-up", "Share of all steps."),
-    "weight_decay": ("Weight decay", ""),
-    "max_grad_norm": ("Largest gradient norm", ""),
-    "seed": ("Seed", "Order of the records and first values of the adapter."),
-    "max_length": ("Longest record, tokens", "A longer record is refused, not cut."),
-    "checkpoint_every_steps": ("Checkpoint every, steps", "A stopped training goes on from its last checkpoint."),
+    "epochs": (_("Epochs"), _("How often every record is seen.")),
+    "lr": (_("Learning rate"), _("Highest rate; it warms up, then falls along a cosine.")),
+    "rank": (_("LoRA rank"), _("Size of the adapter's matrices.")),
+    "alpha": (_("LoRA alpha"), _("Scale of the adapter; commonly twice the rank.")),
+    "batch": (_("Records at once"), _("Fewer need less memory.")),
+    "grad_accumulation": (_("Batches per step"), _("Records at once × this = records per step.")),
+    "warmup": (_("Warm-up"), _("Share of all steps.")),
+    "weight_decay": (_("Weight decay"), ""),
+    "max_grad_norm": (_("Largest gradient norm"), ""),
+    "seed": (_("Seed"), _("Order of the records and first values of the adapter.")),
+    "max_length": (_("Longest record, tokens"), _("A longer record is refused, not cut.")),
+    "checkpoint_every_steps": (_("Checkpoint every, steps"), _("A stopped training goes on from its last checkpoint.")),
 }
 FIRST = ("recipe", "epochs", "lr", "rank")
 TEACHER_LIST = "teacher-names"  # id of the page's <datalist>
@@ -34,10 +34,10 @@ TEACHER_LIST = "teacher-names"  # id of the page's <datalist>
 class TrainingForm(forms.Form):
     base = forms.ModelChoiceField(
         ModelVersion.objects.none(),
-        label="Start from",
+        label=_("Start from"),
         to_field_name="public_id",
         empty_label=None,
-        help_text="A base, or an adapter that is trained further.",
+        help_text=_("A base, or an adapter that is trained further."),
     )
     teacher = forms.CharField(
         required=False,

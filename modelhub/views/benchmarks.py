@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from modelhub.forms.benchmark import BenchmarkForm
@@ -52,7 +53,7 @@ def benchmark_start(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             add_refusal(form, error)
         else:
-            messages.success(request, "The DermBench run is queued.")
+            messages.success(request, _("The DermBench run is queued."))
             return redirect("modelhub:run_detail", run.public_id)
     context = {"form": form, "missing": missing_for_benchmark()}
     return render(request, "modelhub/benchmark_start.html", context, status=422 if form.errors else 200)

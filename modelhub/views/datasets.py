@@ -7,9 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
-
-from modelhub.forms.freezing import FreezeForm
 from modelhub.forms.training import TrainingForm
 from modelhub.models import Artifact, ModelVersion, Training
 from modelhub.services.exports import request_export
@@ -20,6 +19,8 @@ from modelhub.views.dataset_overview import dataset_context
 from modelhub.views.refusals import add_refusal, show_refusal
 from scoring.models import DatasetVersion
 from scoring.services.datasets import freeze_dataset
+
+from modelhub.forms.freezing import FreezeForm
 
 ITEMS_PER_PAGE = 50
 
@@ -33,7 +34,7 @@ def dermcot(request: HttpRequest) -> HttpResponse:
 def dataset_freeze(request: HttpRequest) -> HttpResponse:
     form = FreezeForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Choose a study that has started.")
+        messages.error(request, _("Choose a study that has started."))
         return redirect("modelhub:dermcot")
     kind = form.cleaned_data["kind"]
     try:
@@ -41,7 +42,9 @@ def dataset_freeze(request: HttpRequest) -> HttpResponse:
     except ValidationError as error:
         show_refusal(request, error)
         return redirect(f"modelhub:{kind}")
-    messages.success(request, f"{dataset} is frozen with {dataset.item_count} items.")
+    messages.success(
+        request, _("%(dataset)s is frozen with %(number)s items.") % {"dataset": dataset, "number": dataset.item_count}
+    )
     return redirect("modelhub:dataset_detail", dataset.public_id)
 
 
@@ -67,7 +70,9 @@ def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     except ValidationError as error:
         show_refusal(request, error)
         return redirect("modelhub:dataset_detail", public_id)
-    messages.success(request, f"The export of {dataset} is queued; its download appears here.")
+    messages.success(
+        request, _("The export of %(dataset)s is queued; its download appears here.") % {"dataset": dataset}
+    )
     return redirect("modelhub:run_detail", run.public_id)
 
 
@@ -90,7 +95,7 @@ def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         except ValidationError as error:
             add_refusal(form, error)
         else:
-            messages.success(request, "The training is queued.")
+            messages.success(request, _("The training is queued."))
             return redirect("modelhub:run_detail", run.public_id)
     has_bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE).exists()
     context = {"dataset": dataset, "form": form, "has_bases": has_bases, "teachers": teacher_names()}

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from modelhub.forms.generation import GenerationForm
@@ -61,7 +62,7 @@ def _start(request: HttpRequest) -> HttpResponse:
         chosen, cases = form.cleaned_data, form.cases()
         promised = request.POST.get("promised")
         if promised is not None and promised != str(cases.count()):
-            form.add_error(None, "The cases have changed since you looked. This is what the run would do now.")
+            form.add_error(None, _("The cases have changed since you looked. This is what the run would do now."))
             return render(
                 request, "modelhub/generate.html", {"form": form, "has_models": True, "plan": _plan_again(form)}
             )
@@ -76,7 +77,7 @@ def _start(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             add_refusal(form, error)
         else:
-            messages.success(request, "The run is queued.")
+            messages.success(request, _("The run is queued."))
             return redirect("modelhub:run_detail", run.public_id)
     return render(request, "modelhub/generate.html", {"form": form, "has_models": True}, status=422)
 

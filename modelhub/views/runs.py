@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 
 from modelhub.models import Run
 from modelhub.services.runs import request_cancel, retry_run
@@ -56,7 +57,7 @@ def run_cancel(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         show_refusal(request, error)
     else:
         stopped = run.state == Run.State.CANCELLED
-        messages.success(request, "The run is cancelled." if stopped else "The run stops after its current step.")
+        messages.success(request, _("The run is cancelled.") if stopped else _("The run stops after its current step."))
     return redirect("modelhub:run_detail", public_id)
 
 
@@ -68,7 +69,7 @@ def run_retry(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     except ValidationError as error:
         show_refusal(request, error)
     else:
-        messages.success(request, "The run is queued again. What it had finished stays finished.")
+        messages.success(request, _("The run is queued again. What it had finished stays finished."))
     return redirect("modelhub:run_detail", public_id)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from scoring import protocol
 from scoring.digest import content_hash
@@ -38,19 +39,21 @@ def amend_study(
     """
     locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
     if locked.state in {Study.State.DRAFT, Study.State.CLOSED}:
-        raise ValidationError("Only a started study that is not closed can be amended.")
+        raise ValidationError(_("Only a started study that is not closed can be amended."))
     if not reason.strip():
-        raise ValidationError({"reason": "Give the reason for the amendment."})
+        raise ValidationError({"reason": _("Give the reason for the amendment.")})
     refused = sorted(set(changes) - set(protocol.AMENDABLE))
     if refused:
-        raise ValidationError(f"Fixed once a study has started: {', '.join(refused)}. Make a new study instead.")
+        raise ValidationError(
+            _("Fixed once a study has started: %(names)s. Make a new study instead.") % {"names": ", ".join(refused)}
+        )
     before = locked.protocol()
     locked.settings_version += 1
     apply_settings(study=locked, changes=changes, thresholds=thresholds or {})
     after = locked.protocol()
     changed = {name for name in after if before[name] != after[name]}
     if not changed:
-        raise ValidationError("The amendment changes nothing.")
+        raise ValidationError(_("The amendment changes nothing."))
     if "gate_kappa" in changed or "gold_percent" in changed:
         check_gate(locked)
     locked.protocol_hash = content_hash(after)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from scoring.models import Study
 from scoring.services.audit import record_event
@@ -21,7 +22,7 @@ def update_draft(
     """
     locked = Study.objects.select_for_update(of=("self",)).get(pk=study.pk)
     if locked.state != Study.State.DRAFT:
-        raise ValidationError("The study has started. Amend it instead.")
+        raise ValidationError(_("The study has started. Amend it instead."))
     apply_settings(study=locked, changes=changes, thresholds=thresholds or {})
     record_event(actor=actor, action="study.edited", subject=locked, detail={"fields": sorted(changes)})
     return locked
