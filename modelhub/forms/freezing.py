@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
 from scoring.models import DatasetVersion, Study
 
 

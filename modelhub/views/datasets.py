@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
+
+from modelhub.forms.freezing import FreezeForm
 from modelhub.forms.training import TrainingForm
 from modelhub.models import Artifact, ModelVersion, Training
 from modelhub.services.exports import request_export
@@ -19,8 +21,6 @@ from modelhub.views.dataset_overview import dataset_context
 from modelhub.views.refusals import add_refusal, show_refusal
 from scoring.models import DatasetVersion
 from scoring.services.datasets import freeze_dataset
-
-from modelhub.forms.freezing import FreezeForm
 
 ITEMS_PER_PAGE = 50
 
