@@ -11,17 +11,25 @@ FAMILY, ITSELF, CIRCULAR = "family", "itself", "circular"
 def flags_of(model: ModelVersion, evaluator: EvaluatorVersion) -> list[dict[str, str]]:
     """Each with ``kind`` and ``detail`` (plain data): the family, the model's own name, or the dataset.
 
-    *family*: the judge is of the candidate's family; *itself*: it is the candidate or what the candidate was tuned
-    from; *circular*: the evaluator had scored texts before they were frozen for the candidate to learn from, or wrote
-    them.
+    *family*: the judge is of the candidate's family, or tuned from the same model; *itself*: it is the candidate or
+    what that was tuned from; *circular*: the evaluator had scored texts before they were frozen for the candidate to
+    learn from (a filter does), or wrote them.
     """
     found = []
     judge = evaluator.model
     if judge is not None and judge.pk in {each.pk for each in lineage(model)}:
         found.append({"kind": ITSELF, "detail": judge.name})
-    elif judge is not None and judge.kin and judge.kin == model.kin:
-        found.append({"kind": FAMILY, "detail": judge.kin})
+    elif judge is not None and (kin := common_kin(judge, model)):
+        found.append({"kind": FAMILY, "detail": kin})
     return found + [{"kind": CIRCULAR, "detail": str(dataset)} for dataset in lessons_by(evaluator, model)]
+
+
+def common_kin(one: ModelVersion, other: ModelVersion) -> str:
+    """The family of both, or the model that both were tuned from; empty where they are not known to be kin."""
+    if one.kin and one.kin == other.kin:
+        return one.kin
+    shared = {each.pk for each in lineage(one)}
+    return next((each.name for each in lineage(other) if each.pk in shared), "")
 
 
 def lineage(model: ModelVersion | None) -> Iterator[ModelVersion]:

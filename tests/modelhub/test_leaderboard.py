@@ -191,6 +191,8 @@ class TestFlags:
         base = hub_rows.make_model()
         adapter = hub_rows.make_model(kind="adapter", base=base)
         assert flags_of(adapter, self.judge(base)) == [{"kind": "itself", "detail": base.name}]
+        sister = hub_rows.make_model(kind="adapter", base=base)
+        assert flags_of(adapter, self.judge(sister)) == [{"kind": "family", "detail": base.name}]
 
     def test_an_evaluator_that_scored_what_the_candidate_learnt_from(self):
         evaluator, dataset = evaluator_version("synthetic_truth"), make_dermcot(2)
