@@ -25,7 +25,8 @@ from bench.ratings import Place, names, seeded
 from bench.reporting import conditions, finish, in_words, note, process_tree, table
 from bench.servers import Server, free_port, web_server
 
-TASKS, SECONDS, FULL_SECONDS = 400, 280.0, 3_000.0
+TASKS, SECONDS, FULL_SECONDS = 200, 240.0, 3_000.0  # narratives; seconds without seeding them
+FULL_TASKS = 400
 KILLS, OTHERS = 12, 8  # rounds of each promise; a hundred kills with --full
 AFTER_SUBMISSION = 7  # the last moment of a round: see `Desk.round`
 LATEST = {"session_expired": 5, "two_tabs": 6}  # these need something left to enter, or to submit
@@ -118,13 +119,13 @@ def jobs_killed() -> dict[str, int]:
 
 
 @contextmanager
-def at_work(options: argparse.Namespace) -> Iterator[tuple[Studio, Desk]]:
+def at_work(tasks: int) -> Iterator[tuple[Studio, Desk]]:
     from playwright.sync_api import sync_playwright
 
     from tests.surroundings import chromium_path
 
-    note(f"seeding {TASKS} narratives with their images …")
-    with seeded("sqlite", (1,), TASKS) as place, sync_playwright() as playwright:
+    note(f"seeding {tasks} narratives with their images …")
+    with seeded("sqlite", (1,), tasks) as place, sync_playwright() as playwright:
         studio = Studio(place)
         studio.start()
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
@@ -139,9 +140,9 @@ def at_work(options: argparse.Namespace) -> Iterator[tuple[Studio, Desk]]:
 def main() -> None:
     options = arguments()
     dice = random.Random(options.seed)
-    budget = Budget(FULL_SECONDS if options.full else SECONDS, "the faults")
     result: dict[str, Any] = {}
-    with at_work(options) as (studio, desk):
+    with at_work(FULL_TASKS if options.full else TASKS) as (studio, desk):
+        budget = Budget(FULL_SECONDS if options.full else SECONDS, "the faults")
         chosen = {name: one for name, one in faults(studio, dice).items() if not options.only or name in options.only}
         for number, (name, fault) in enumerate(chosen.items()):
             share = budget.part(budget.left / (len(chosen) - number), name)
