@@ -11,7 +11,7 @@ import random
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,7 +22,7 @@ import django
 
 django.setup()
 
-from django.db import connection  # noqa: E402
+from django.db import OperationalError, connection  # noqa: E402
 
 from annotator.accounts.models import User  # noqa: E402
 from bench.queue_raters import (  # noqa: E402
@@ -93,7 +93,8 @@ def drive(plan: Plan, study: Study, people: list[Any], administrator: Any, habit
     dice, kills, last_kill = random.Random(plan.seed), 0, time.monotonic()
     while any(worker.is_alive() for worker in workers) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
-        settle_flags(study, administrator)
+        with suppress(OperationalError):  # as on a page: she looks again
+            settle_flags(study, administrator)
         left = Assignment.objects.filter(study=study, state__in=["open", "held", "claimed"]).count()
         if plan.kill_every_s and left and time.monotonic() - last_kill > plan.kill_every_s:
             number, last_kill, kills = dice.randrange(len(workers)), time.monotonic(), kills + 1
