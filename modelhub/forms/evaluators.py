@@ -18,6 +18,7 @@ TERM_LABELS = {
     "budget_usd": _("Most a run may cost, US dollars"),
     "budget_tokens": _("Most tokens a run may use"),
 }
+WHOLE = ("concurrency", "budget_tokens")
 RECENT = 50  # of each kind of pool
 
 
@@ -27,10 +28,13 @@ class TermsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, (low, high) in TERMS.items():
-            whole = name in ("concurrency", "budget_tokens")
-            kind = forms.IntegerField if whole else forms.FloatField
-            self.fields[name] = kind(required=False, label=TERM_LABELS[name], min_value=low, max_value=high)
-            if not whole:
+            label = TERM_LABELS[name]
+            if name in WHOLE:
+                self.fields[name] = forms.IntegerField(
+                    required=False, label=label, min_value=int(low), max_value=int(high)
+                )
+            else:
+                self.fields[name] = forms.FloatField(required=False, label=label, min_value=low, max_value=high)
                 self.fields[name].widget.attrs["step"] = "any"
 
     def terms(self) -> dict[str, float | None]:

@@ -50,7 +50,8 @@ class EvaluatorVersion(PublicIdModel):
 
     @property
     def is_judge(self) -> bool:
-        return self.model_id is not None
+        """A language model on a server, which the texts it judges can talk to."""
+        return self.provider == "judge"
 
     @property
     def needs_reference(self) -> bool:

@@ -70,7 +70,7 @@ def evaluator_register(request: HttpRequest) -> HttpResponse:
 
 @administrator_action
 def evaluator_terms(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    row = get_object_or_404(EvaluatorVersion.objects.filter(model__isnull=False), public_id=public_id)
+    row = get_object_or_404(EvaluatorVersion.objects.filter(provider="judge"), public_id=public_id)
     form = TermsForm(request.POST)
     try:
         if not form.is_valid():

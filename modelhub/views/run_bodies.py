@@ -8,6 +8,8 @@ from django.db.models import Count
 
 from modelhub.charts import curve_chart
 from modelhub.models import Generation, ModelVersion, Run, Training
+from modelhub.views.calibration import evaluation_body
+from modelhub.views.dermeval_run import dermeval_body
 from modelhub.views.results import benchmark_runs, result_table
 
 PER_PAGE = 25
@@ -66,6 +68,10 @@ def _training(run: Run, page: str | None) -> dict[str, Any]:
     }
 
 
+def _dermeval(run: Run, page: str | None) -> dict[str, Any]:
+    return dermeval_body(run, setting_rows, thinned)
+
+
 def _benchmark(run: Run, page: str | None) -> dict[str, Any]:
     benchmark = benchmark_runs().filter(run=run).first()
     return {"benchmark": benchmark, "table": result_table(benchmark.results) if benchmark else None}
@@ -92,7 +98,9 @@ def _plain(run: Run, page: str | None) -> dict[str, Any]:
 BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
     Run.Kind.GENERATION: _generation,
     Run.Kind.TRAINING: _training,
+    Run.Kind.DERMEVAL: _dermeval,
     Run.Kind.BENCHMARK: _benchmark,
+    Run.Kind.EVALUATION: lambda run, page: evaluation_body(run),
     Run.Kind.EXPORT: _export,
     Run.Kind.IMPORT: _import,
     Run.Kind.REGISTRATION: _registration,

@@ -63,6 +63,7 @@ NO_PAGES = {
     "modelhub:dataset_freeze",
     "modelhub:benchmark_records",
     "modelhub:leaderboard_csv",
+    "modelhub:evaluator_terms",
     "modelhub:artifact",
 }
 
@@ -257,5 +258,6 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
         "modelhub:retrain": [dataset.public_id],
         "modelhub:benchmark_detail": [benchmark.run.public_id],
         "modelhub:benchmark_records": [benchmark.run.public_id],
+        "modelhub:evaluator_detail": [benchmark.evaluator.public_id],
     }
     return [reverse("modelhub:run_detail", args=[run.public_id]) for run in (failed, artifact.run)]
