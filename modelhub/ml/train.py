@@ -23,7 +23,7 @@ import torch
 
 from modelhub.ml.adapter_files import wrap_with_lora, write_adapter
 from modelhub.ml.branch import SkinBranch, SkinBranchConfig
-from modelhub.ml.hidden_cache import FillReport, HiddenCache
+from modelhub.ml.hidden_cache import HiddenCache
 from modelhub.ml.loading import HubModel, LoadedModel, LoadSpec, load
 from modelhub.ml.skingpt import SkinGPT
 from modelhub.ml.train_batches import Encoder, Source, count_terms
@@ -105,13 +105,12 @@ def _train_alone(
     encoder = Encoder(loaded.processor, loaded.tokenizer.eos_token_id)
     plan = make_plan(loaded.model, records, encoder, settings)
     loop = TrainLoop(loaded.model, plan, out, on_event)
-    filled: list[FillReport] = []
+    hidden = None if settings.trains_lora else HiddenCache(cache, loaded, encoder)
 
     def source(progress: Progress) -> Source:
-        if settings.trains_lora:
+        if hidden is None:
             return encoder
-        hidden = HiddenCache(cache, loaded, encoder)
-        filled.append(fill(hidden, records, progress))
+        fill(hidden, records, progress)
         return hidden
 
     metrics, notices = loop.to_the_end(source)
@@ -123,7 +122,7 @@ def _train_alone(
         "trainable_parameters": sum(loop.trainable_counts().values()),
         "teacher_features": plan.teacher_features,
         "teacher": read_teacher_encoder(data) if plan.teacher_features else None,
-        "hidden_states": asdict(filled[0]) if filled else None,
+        "hidden_states": asdict(hidden.report) if hidden else None,
         "notes": [*loaded.identity.notes, *notices],
     }
     write_adapter(out / ADAPTER_FOLDER, loaded.model, provenance)
@@ -138,7 +137,7 @@ def make_plan(model: SkinGPT, records: Sequence[TrainRecord], encoder: Encoder, 
     return Plan(records, counts, width, settings)
 
 
-def fill(hidden: HiddenCache, records: Sequence[TrainRecord], progress: Progress) -> FillReport:
+def fill(hidden: HiddenCache, records: Sequence[TrainRecord], progress: Progress) -> None:
     """Every case's hidden states before the first step, with progress, so that no step waits for the backbone."""
     every = max(1, len(records) // READING_LINES)
 
@@ -149,7 +148,6 @@ def fill(hidden: HiddenCache, records: Sequence[TrainRecord], progress: Progress
     report = hidden.fill(records, tell)
     if report.damaged:
         progress.tell("notice", text=f"Kept hidden states of {report.damaged} cases were damaged and made again.")
-    return report
 
 
 def describe_run(

@@ -38,7 +38,7 @@ def test_killed_at_random_moments_it_ends_at_the_same_bytes(
     command = [sys.executable, "-m", "tests.ml.killed_trainer", base, different, tmp_path, tmp_path / "settings.json"]
     seed = int.from_bytes(os.urandom(4))
     done = subprocess.run(
-        [*map(str, command), str(KILLS), str(seed)], capture_output=True, text=True, check=False, timeout=500
+        [*map(str, command), str(KILLS), str(seed)], capture_output=True, text=True, check=False, timeout=300 * KILLS
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
