@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
 
 from scoring.agreement.bootstrap import RESAMPLES
 from scoring.agreement.columns import Columns, unpacked
+from scoring.agreement.groups import group_rows, spreads
 from scoring.agreement.study import ROWS, dimension_intervals, rater_rows, study_figures
-from scoring.models import Agreement, Study
+from scoring.models import Agreement, NarrativeVersion, Rating, Study
 from scoring.services.sealed_scores import RatingSet, rating_sets, read_columns, sealed_ratings
 
-RATERS = "raters"
-SLOW_PARTS: tuple[str, ...] = (*ROWS, RATERS)
+RATERS, GROUPS = "raters", "groups"
+SLOW_PARTS: tuple[str, ...] = (*ROWS, RATERS, GROUPS)
 RESAMPLE_AFTER = timedelta(seconds=60)
 LOOK_BACK = timedelta(minutes=2)  # a rating may be committed later than it was sealed
 TICK_S = 2.0
@@ -57,11 +59,13 @@ def refresh_agreement(*, study: Study, now: datetime | None = None) -> int:
 
 
 def refresh_part(*, agreement: Agreement, part: str, now: datetime | None = None, resamples: int = RESAMPLES) -> None:
-    """Resample one dimension, or compute the raters' figures, from the stored columns; kept with what they rest on."""
+    """Resample one dimension, or compute the raters' or the groups' figures; kept with the ratings they rest on."""
     now, columns, seed = now or timezone.now(), unpacked(bytes(agreement.columns)), agreement.study.seed
     entry = {"at": now.isoformat(), "ratings": agreement.ratings, "key_sum": agreement.key_sum}
     if part == RATERS:
         entry["rows"] = rater_rows(columns)
+    elif part == GROUPS:
+        entry |= _groups(agreement.study, columns)
     else:
         found = dimension_intervals(columns, part, resamples=resamples, seed=seed)
         entry |= {"estimates": found, "resamples": resamples, "seed": seed}
@@ -79,6 +83,16 @@ def due_parts(agreement: Agreement, now: datetime) -> list[str]:
         if not same and now - at >= RESAMPLE_AFTER:
             ages[part] = at
     return sorted(ages, key=lambda part: ages[part])
+
+
+def _groups(study: Study, columns: Columns) -> dict[str, Any]:
+    rated = NarrativeVersion.objects.filter(pk__in=Rating.objects.filter(study=study).values("version"))
+    texts = list(rated.values_list("pk", "narrative__language", "origin"))
+    return {
+        "by_language": group_rows(columns, {key: language for key, language, _ in texts}),
+        "by_origin": group_rows(columns, {key: origin for key, _, origin in texts}),
+        "spreads": spreads(columns),
+    }
 
 
 def _columns(agreement: Agreement, wanted: RatingSet, now: datetime) -> Columns:
