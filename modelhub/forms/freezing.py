@@ -5,11 +5,12 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from scoring.models import DatasetVersion, Study
+from scoring.models import Study
+from scoring.services.datasets import SPLIT_OF_KIND
 
 
 class FreezeForm(forms.Form):
-    kind = forms.ChoiceField(choices=DatasetVersion.Kind.choices, widget=forms.HiddenInput)
+    kind = forms.ChoiceField(choices=[(kind, kind.label) for kind in SPLIT_OF_KIND], widget=forms.HiddenInput)
     study = forms.ModelChoiceField(Study.objects.none(), to_field_name="public_id", empty_label=None, label=_("Study"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

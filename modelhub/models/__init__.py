@@ -11,6 +11,7 @@ from modelhub.models.evaluation import (
     EvaluatorVersion,
     JudgeReply,
 )
+from modelhub.models.filtering import FilterThreshold
 from modelhub.models.generation import Generation, PromptVersion
 from modelhub.models.leaderboard import Leaderboard
 from modelhub.models.model_version import ModelVersion, SyntheticTruth
@@ -28,6 +29,7 @@ __all__ = [
     "EvaluationRun",
     "EvaluationScore",
     "EvaluatorVersion",
+    "FilterThreshold",
     "Generation",
     "JudgeReply",
     "Leaderboard",

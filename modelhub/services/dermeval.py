@@ -163,6 +163,7 @@ def register_stages(training: DermEvalTraining) -> list[EvaluatorVersion]:
                 "provider": PROVIDER,
                 "identity": identity,
                 "rubric": training.rubric,
+                "model": training.base,
                 "created_by": training.run.created_by,
             },
         )

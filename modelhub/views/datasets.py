@@ -57,7 +57,7 @@ def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "page_obj": Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page")),
         "artifacts": Artifact.objects.filter(dataset=dataset).order_by("-created_at")[:5],
         "trainings": Training.objects.filter(dataset=dataset).select_related("run", "base", "result").order_by("-pk"),
-        "is_dermcot": dataset.kind == DatasetVersion.Kind.DERMCOT,
+        "is_dermcot": dataset.kind != DatasetVersion.Kind.DERMBENCH,
     }
     return render(request, "modelhub/dataset_detail.html", context)
 
@@ -80,7 +80,7 @@ def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @administrator_form
 def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """A new adapter on a DermCoT version; a DermBench version has no such page."""
-    found = DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMCOT).select_related("study")
+    found = DatasetVersion.objects.exclude(kind=DatasetVersion.Kind.DERMBENCH).select_related("study")
     dataset = get_object_or_404(found, public_id=public_id)
     form = TrainingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

@@ -21,8 +21,13 @@ from scoring.exporters.step_labels import step_label_lines
 from scoring.exporters.zip_stream import ZipStream
 from scoring.models import DatasetItem, DatasetVersion, OwnDiagnosis, Rating
 from scoring.pseudonym import pseudonym
+from scoring.services.datasets import CERTIFIED, FILTERED
 
-DATA_FILES = {DatasetVersion.Kind.DERMCOT: "train.jsonl", DatasetVersion.Kind.DERMBENCH: "dermbench.jsonl"}
+DATA_FILES = {
+    DatasetVersion.Kind.DERMCOT: "train.jsonl",
+    DatasetVersion.Kind.FILTERED: "train.jsonl",
+    DatasetVersion.Kind.DERMBENCH: "dermbench.jsonl",
+}
 ExtraFile = tuple[str, bytes | Iterable[bytes]]
 
 
@@ -147,7 +152,7 @@ def _data_lines(dataset: DatasetVersion, prompt: str, tally: _Tally) -> Iterator
     for item in permitted(dataset, RELEASE, tally.report.excluded):
         entries = image_entries(item, RELEASE)
         _count_item(tally, item)
-        if dataset.kind == DatasetVersion.Kind.DERMCOT:
+        if dataset.kind != DatasetVersion.Kind.DERMBENCH:
             yield json_line(message_record(item, entries, prompt)).encode()
         else:
             yield json_line(reference_record(item, entries)).encode()
@@ -156,8 +161,9 @@ def _data_lines(dataset: DatasetVersion, prompt: str, tally: _Tally) -> Iterator
 def _count_item(tally: _Tally, item: DatasetItem) -> None:
     record, source = item.record, item.version.narrative.case.source
     tally.report.records += 1
-    tally.adjudicated += record["adjudicated"]
-    tally.policies[record["policy"]] = item.certification.policy.settings
+    if item.certification is not None:
+        tally.adjudicated += record["adjudicated"]
+        tally.policies[record["policy"]] = item.certification.policy.settings
     tally.protocols.add(record["protocol"])
     tally.sources[source.name] = {"licence": source.licence, "redistribute": source.redistribute}
     tally.tones[(record["skin_tone_scale"] or "", record["skin_tone"] or "")] += 1
@@ -175,7 +181,8 @@ def _rating_lines(dataset: DatasetVersion, tally: _Tally) -> Iterator[bytes]:
     own_diagnoses = _own_diagnoses(dataset)
     for item in permitted(dataset, RELEASE, []):
         item.dataset, own = dataset, own_diagnoses(item)
-        for rating in sorted(item.certification.ratings.all(), key=lambda r: str(r.public_id)):
+        ratings = item.certification.ratings.all() if item.certification else []
+        for rating in sorted(ratings, key=lambda r: str(r.public_id)):
             record = rating_record(item, rating, own.get(rating.rater_id))
             tally.report.ratings += 1
             tally.simulated += rating.simulated
@@ -218,7 +225,9 @@ def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[st
         "study": {"id": str(dataset.study.public_id), "protocol_hashes": sorted(tally.protocols)},
         "rubrics": sorted(tally.rubrics),
         "policies": [{"content_hash": key, "settings": tally.policies[key]} for key in sorted(tally.policies)],
-        "prompt": prompt if dataset.kind == DatasetVersion.Kind.DERMCOT else None,
+        "part": FILTERED if dataset.kind == DatasetVersion.Kind.FILTERED else CERTIFIED,
+        "rule": {"words": dataset.rule, "content_hash": dataset.rule_hash} if dataset.rule else None,
+        "prompt": prompt if dataset.kind != DatasetVersion.Kind.DERMBENCH else None,
         "counts": {
             "records": report.records,
             "adjudicated": tally.adjudicated,

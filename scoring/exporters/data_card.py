@@ -11,6 +11,11 @@ _WHAT = {
         "SkinGPT-R1's trainer: `messages`, `images` and, where the skin tone's scale has a mapping, `skin_labels` "
         "(0 light, 1 medium, 2 dark; Fitzpatrick I–II, III–IV, V–VI)."
     ),
+    DatasetVersion.Kind.FILTERED: (
+        "Diagnostic chains of thought about dermatological images that an automatic evaluator kept. **No dermatologist "
+        "certified them**; do not count them with certified narratives. `train.jsonl` has one narrative a line in the "
+        "schema of SkinGPT-R1's trainer; each line of `records.jsonl` has the scores that kept it."
+    ),
     DatasetVersion.Kind.DERMBENCH: (
         "Reference narratives of held-out cases, one certified text a case (the one certified last). "
         "`dermbench.jsonl` has the published layout: `id`, `source`, `split`, `category` (not known here), "
@@ -61,11 +66,7 @@ file at its source). {counts["excluded"]} items are left out because their sourc
 |---|---|---|
 {sources}
 
-## How a text was certified
-
-{policies}
-
-Nobody's score of a text she wrote counts. The rubric's words are in `rubric.json`.
+{_how(manifest, policies)} The rubric's words are in `rubric.json`.
 
 ## Files
 
@@ -78,6 +79,12 @@ Where the study asked for it, each has the rater's own diagnosis from before she
 them, with error types, severities and offsets in Unicode code points.
 - `SHA256SUMS`: check with `sha256sum -c SHA256SUMS`.
 """
+
+
+def _how(manifest: dict[str, Any], policies: str) -> str:
+    if rule := manifest["rule"]:
+        return f"## How a text was kept\n\n{rule['words']}\nRule `{rule['content_hash']}`."
+    return f"## How a text was certified\n\n{policies}\n\nNobody's score of a text she wrote counts."
 
 
 def _simulated(count: int) -> str:

@@ -59,7 +59,7 @@ def write_messages(
     prompt holds an image mark, or a file is not what was frozen.
     """
     check_prompt(prompt)
-    if purpose == TRAINING and dataset.kind != DatasetVersion.Kind.DERMCOT:
+    if purpose == TRAINING and dataset.kind == DatasetVersion.Kind.DERMBENCH:
         raise ExportError(f"{dataset} holds evaluation cases. Training reads DermCoT versions only.")
     report = MessagesReport()
     (folder / IMAGE_FOLDER).mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from scoring.digest import content_hash
-from scoring.models import Case, CaseFlag, Certification, DatasetItem, DatasetVersion, Split, Study
+from scoring.models import Case, CaseFlag, Certification, DatasetItem, DatasetVersion, NarrativeVersion, Split, Study
 from scoring.services.audit import record_event
 
 DERMCOT, DERMBENCH = DatasetVersion.Kind.DERMCOT, DatasetVersion.Kind.DERMBENCH
 SPLIT_OF_KIND = {DERMCOT: Split.TRAINING, DERMBENCH: Split.EVALUATION}
+CERTIFIED, FILTERED = "certified", "filtered"  # the part that an item is in
 BATCH = 500
 
 
@@ -139,7 +140,18 @@ def item_record(certification: Certification, study: Study) -> dict[str, Any]:
 
     ``rights`` are the source's at freezing; exports obey the rights as they stand on the day.
     """
-    version = certification.version
+    return subject_record(certification.version) | {
+        "part": CERTIFIED,
+        "certification": str(certification.public_id),
+        "adjudicated": certification.adjudicator_id is not None,
+        "policy": certification.policy.content_hash,
+        "protocol": study.protocol_hash,
+        "ratings": sorted(str(r.public_id) for r in certification.ratings.all()),
+    }
+
+
+def subject_record(version: NarrativeVersion) -> dict[str, Any]:
+    """What an item is about, as plain data: case, rights, images, text."""
     narrative = version.narrative
     case = narrative.case
     return {
@@ -163,11 +175,6 @@ def item_record(certification: Certification, study: Study) -> dict[str, Any]:
         "version": str(version.public_id),
         "origin": version.origin,
         "text_sha256": version.sha256,
-        "certification": str(certification.public_id),
-        "adjudicated": certification.adjudicator_id is not None,
-        "policy": certification.policy.content_hash,
-        "protocol": study.protocol_hash,
-        "ratings": sorted(str(r.public_id) for r in certification.ratings.all()),
     }
 
 
@@ -262,7 +269,7 @@ def _item_problems(item: DatasetItem) -> list[str]:
     problems = []
     if hashlib.sha256(version.text.encode()).hexdigest() != record["text_sha256"]:
         problems.append(f"The text of item {item.position} (case {case.code}) has changed.")
-    ratings = sorted(str(rating.public_id) for rating in item.certification.ratings.all())
+    ratings = sorted(str(rating.public_id) for rating in item.certification.ratings.all()) if item.certification else []
     if ratings != record["ratings"]:
         problems.append(f"The ratings of item {item.position} (case {case.code}) have changed.")
     return problems + _image_problems(case, record["images"])
