@@ -43,11 +43,12 @@ SETTINGS: dict[str, Any] = {
     "rank": 32,
     "alpha": 64,
     "batch": 8,
-    "max_new_tokens": 160,
-    "checkpoint_every_steps": 20,
+    "max_new_tokens": 120,
+    "temperature": 0.5,
+    "checkpoint_every_steps": 5,
 }
 SHORT = Plan(150, 40, 4, (1,), SETTINGS | {"sft_steps": 150, "sft_lr": 4e-3, "rl_steps": 8, "rl_lr": 3e-4})
-FULL = Plan(300, 40, 4, (1, 2, 3), SETTINGS | {"sft_steps": 400, "sft_lr": 4e-3, "rl_steps": 24, "rl_lr": 3e-4})
+FULL = Plan(300, 40, 4, (1, 2, 3), SETTINGS | {"sft_steps": 400, "sft_lr": 4e-3, "rl_steps": 16, "rl_lr": 3e-4})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

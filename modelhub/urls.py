@@ -6,6 +6,7 @@ from modelhub.views import (
     benchmarks,
     compare,
     datasets,
+    dermeval,
     evaluators,
     generate,
     generations,
@@ -17,6 +18,7 @@ from modelhub.views import (
 
 app_name = "modelhub"
 urlpatterns = [
+    path("evaluators/train/", dermeval.dermeval_start, name="dermeval_start"),
     path("models/", models.model_list, name="model_list"),
     path("models/register/", registration.model_register, name="model_register"),
     path("models/<uuid:public_id>/", models.model_detail, name="model_detail"),

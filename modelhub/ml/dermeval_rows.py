@@ -79,17 +79,19 @@ class AnsweredPrompts:
                 batch[name] = torch.cat([value, added], dim=1)
         return {name: value.to(self.loaded.model.device) for name, value in batch.items()}, first
 
-    def losses(self, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> Tensor:
-        """−log p of each whole answer in nats, [rows]; gradients flow to what learns."""
+    def losses(
+        self, requests: Sequence[Request], answers: Sequence[Sequence[int]], *, temperature: float = 1.0
+    ) -> Tensor:
+        """−log p of each whole answer in nats under logits / temperature, [rows]; gradients flow to what learns."""
         batch, first = self.batch(requests, answers)
         lengths = [len(answer) for answer in answers]
         targets = batch["input_ids"][:, first:]
         if not self.own:
-            logits = self._plain_logits(batch, first)
+            logits = self._plain_logits(batch, first) / temperature
             rows = zip(logits, targets, lengths, strict=True)
             sums = [functional.cross_entropy(row[:n].float(), t[:n], reduction="sum") for row, t, n in rows]
             return torch.stack(sums)
-        states, head = self._states(batch, first), self.loaded.model.qwen.lm_head.weight
+        states, head = self._states(batch, first) / temperature, self.loaded.model.qwen.lm_head.weight
         return torch.stack(
             [answer_loss(row[:n], head, t[:n]) for row, t, n in zip(states, targets, lengths, strict=True)]
         )

@@ -131,7 +131,8 @@ class Reinforced:
         mean = fmean(reward.value for reward in rewards)
         baseline = mean if self.baseline is None else self.baseline
         advantages = torch.tensor([reward.value - baseline for reward in rewards], device=self.rows.loaded.model.device)
-        losses: Tensor = self.rows.losses(requests, tokens)  # −log p of what was sampled
+        # −log p of what was sampled, under the very distribution that it was drawn from
+        losses: Tensor = self.rows.losses(requests, tokens, temperature=self.settings.temperature)
         loss = (advantages * losses).sum() / sum(map(len, tokens))
         refuse_nan(loss, self.name, number)
         loss.backward()

@@ -32,6 +32,7 @@ RULES: dict[str, Number | Choice] = {
     "rl_lr": Number(0, 0.1, open_low=True),
     "momentum": Number(0, 0.999),
     "unread_error": Number(0, 25, open_low=True),
+    "temperature": Number(0, 5, open_low=True),
     "reading": Choice(READINGS),
     "batch": Number(1, 512, whole=True),
     "rank": Number(1, 512, whole=True),
@@ -48,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "rl_lr": 2e-5,
     "momentum": 0.9,
     "unread_error": 25.0,
+    "temperature": 1.0,
     "reading": "greedy",
     "batch": 16,
     "rank": 16,
@@ -57,7 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "seed": 42,
     "checkpoint_every_steps": 50,
 }
-SYNTHETIC: dict[str, Any] = {"sft_lr": 4e-3, "rl_lr": 1e-4, "batch": 8, "rank": 32, "alpha": 64}
+SYNTHETIC: dict[str, Any] = {"sft_lr": 4e-3, "rl_lr": 3e-4, "temperature": 0.5, "batch": 8, "rank": 32, "alpha": 64}
 
 
 def dermeval_settings(base: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:

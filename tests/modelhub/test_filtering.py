@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -35,7 +36,7 @@ def evaluated(study: Study, values: list[tuple[NarrativeVersion, float, float | 
     return asked
 
 
-def queued(study: Study, count: int, **case_fields: object) -> list[NarrativeVersion]:
+def queued(study: Study, count: int, **case_fields: Any) -> list[NarrativeVersion]:
     versions = [make_version(case=make_case(**case_fields)) for _ in range(count)]
     enqueue_versions(study=study, versions=versions, actor=None)
     return versions

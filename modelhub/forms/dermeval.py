@@ -1,0 +1,65 @@
+"""How a DermEval is trained, and by which threshold it filters."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from modelhub.forms.settings_fields import field_for, given
+from modelhub.models import ModelVersion
+from modelhub.services.dermeval import RULES, dermeval_settings
+from scoring.models import Study
+
+LABELS = {
+    "sft_steps": (_("Supervised steps"), _("Each reads so many critiques as go at once.")),
+    "sft_lr": (_("Supervised learning rate"), ""),
+    "rl_steps": (_("REINFORCE steps"), _("0 leaves the second stage out.")),
+    "rl_lr": (_("REINFORCE learning rate"), ""),
+    "momentum": (_("Momentum of the baseline"), _("How slowly the moving baseline follows the rewards.")),
+    "unread_error": (_("Unread score counts as"), _("Squared points that an unreadable score costs; 25 is the scale.")),
+    "temperature": (_("Sampling temperature"), _("Of the critiques that REINFORCE samples.")),
+    "reading": (_("Reading"), _("Greedy: the number as written. Expected: its mean by the model's probabilities.")),
+    "batch": (_("At once"), _("Fewer need less memory.")),
+    "rank": (_("LoRA rank"), ""),
+    "alpha": (_("LoRA alpha"), _("Commonly twice the rank.")),
+    "max_new_tokens": (_("Longest critique, tokens"), ""),
+    "max_length": (_("Longest record, tokens"), _("A longer one is refused, not cut.")),
+    "seed": (_("Seed"), ""),
+    "checkpoint_every_steps": (_("Checkpoint every, steps"), _("A stopped training goes on from its last checkpoint.")),
+}
+FIRST = ("sft_steps", "rl_steps")
+
+
+class DermEvalForm(forms.Form):
+    base = forms.ModelChoiceField(
+        ModelVersion.objects.none(), label=_("Base model"), to_field_name="public_id", empty_label=None
+    )
+    study = forms.ModelChoiceField(
+        Study.objects.none(),
+        label=_("Study"),
+        to_field_name="public_id",
+        empty_label=None,
+        help_text=_("Its sealed first ratings of training cases are what DermEval learns from."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE)
+        studies = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
+        for name, rows in (("base", bases), ("study", studies)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+        defaults = dermeval_settings(bases.first() or ModelVersion())
+        for name, rule in RULES.items():
+            label, help_text = LABELS[name]
+            self.fields[name] = field_for(rule, label=str(label), help_text=str(help_text), default=defaults[name])
+
+    def first(self) -> list[forms.BoundField]:
+        return [self["base"], self["study"], *(self[name] for name in FIRST)]
+
+    def more(self) -> list[forms.BoundField]:
+        return [self[name] for name in RULES if name not in FIRST]
+
+    def settings(self) -> dict[str, Any]:
+        return given(self.cleaned_data, RULES)

@@ -1,0 +1,41 @@
+"""The pages of DermEval: who may start one, what is refused, and the curves of a run."""
+
+import pytest
+from django.urls import reverse
+
+from modelhub.models import DermEvalTraining, Run
+from scoring.services.studies import current_rubric
+from tests.factories import make_administrator, make_researcher, make_study
+from tests.modelhub.hub_rows import make_model, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_administrator_starts_one_and_too_few_ratings_are_said(client):
+    base, study = make_model(), make_study()
+    client.force_login(make_administrator())
+    assert b"Supervised steps" in client.get(reverse("modelhub:dermeval_start")).content
+    page = client.post(reverse("modelhub:dermeval_start"), {"base": base.public_id, "study": study.public_id})
+    assert page.status_code == 422
+    assert "first ratings of 0 narratives" in page.content.decode()
+    assert not Run.objects.exists()
+    client.force_login(make_researcher())
+    assert client.get(reverse("modelhub:dermeval_start")).status_code == 403
+
+
+def test_a_run_shows_the_curves_of_both_stages_with_a_table_each(client):
+    run = make_run(kind=Run.Kind.DERMEVAL, plan={"narratives": 9, "ratings": 18})
+    rewards = [{"step": n, "reward": -2.0 / n, "baseline": -2.0, "parse_rate": 0.5, "loss": 0.1} for n in (1, 2, 3)]
+    DermEvalTraining.objects.create(
+        run=run,
+        base=make_model(),
+        study=make_study(),
+        rubric=current_rubric(),
+        settings={"sft_steps": 3, "rl_steps": 3},
+        curves={"sft": [{"step": n, "loss": 1.0 / n} for n in (1, 2, 3)], "rl": rewards},
+    )
+    client.force_login(make_researcher())
+    page = client.get(reverse("modelhub:run_detail", args=[run.public_id])).content.decode()
+    for words in ("Supervised: loss", "REINFORCE: moving baseline", "REINFORCE: share of scores read", "18"):
+        assert words in page
+    assert page.count("<details") >= 2
