@@ -12,16 +12,21 @@ from scoring.digest import content_hash
 from scoring.models import Preference, Rating
 
 RULES = 1  # a change of how figures are computed makes every leaderboard anew
-PEOPLE_AT_MOST_EVERY = timedelta(minutes=1)
+PEOPLE_AT_MOST_EVERY = timedelta(minutes=10)
+AFTER_FAILURE = timedelta(minutes=10)
 
 
 def request_leaderboards(*, actor: Any = None) -> Run | None:
-    """Queue a run that brings every leaderboard up to date; ``None`` where none is behind or one is on its way."""
+    """Queue a run that brings every leaderboard up to date.
+
+    ``None`` where none is behind, one is on its way, or the last one failed a moment ago.
+    """
     make_missing_leaderboards()
     behind = [board for board in Leaderboard.objects.all() if machine_is_behind(board) or people_are_behind(board)]
     with transaction.atomic():
-        waiting = Run.objects.active().filter(kind=Run.Kind.STATISTICS).exists()
-        if waiting or not behind:
+        asked = Run.objects.filter(kind=Run.Kind.STATISTICS)
+        failed = asked.filter(state=Run.State.FAILED, finished_at__gt=timezone.now() - AFTER_FAILURE)
+        if not behind or asked.active().exists() or failed.exists():
             return None
         return create_run(kind=Run.Kind.STATISTICS, title="Leaderboards", plan={}, actor=actor, total=len(behind))
 
@@ -68,6 +73,6 @@ def machine_is_behind(board: Leaderboard) -> bool:
 
 
 def people_are_behind(board: Leaderboard) -> bool:
-    """Whether people said more since; not asked again within a minute."""
+    """Whether people said more since; not asked again within ten minutes."""
     recent = board.computed_at is not None and timezone.now() - board.computed_at < PEOPLE_AT_MOST_EVERY
     return not (recent and board.people_mark) and board.people_mark != people_mark(board)

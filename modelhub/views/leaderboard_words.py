@@ -55,7 +55,7 @@ def _intervals(machine: dict[str, Any]) -> str:
     return _(
         "Intervals of means are %(means)s. Every two models are compared over the cases that both have: %(pairs)s, "
         "%(resamples)s resamples, seed %(seed)s, the same draws for every pair. p-values are adjusted by Holm's method "
-        "over the %(count)s pairs of each dimension and of the mean. Models that share a letter do not differ at an "
+        "over all pairs (%(count)s) of each dimension and of the mean. Models that share a letter do not differ at an "
         "adjusted p of %(alpha)s; a range of ranks is what the proven differences leave open. The smallest difference "
         "found is for a power of 80 %%. The length slope is least squares with an effect per case, clustered alike."
     ) % {

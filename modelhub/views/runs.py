@@ -24,6 +24,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
     runs = Run.objects.select_related("created_by").order_by("-created_at", "-pk")
     if kind in Run.Kind.values:
         runs = runs.filter(kind=kind)
+    else:
+        runs = runs.exclude(kind=Run.Kind.STATISTICS)  # housekeeping; shown when asked for by its kind
     if state == "active":
         runs = runs.active()
     elif state in Run.State.values:

@@ -3,12 +3,13 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from modelhub.jobs.base import run_job
 from modelhub.models import BenchmarkRun, Evaluation, Leaderboard, Run, Training
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.leaderboard_flags import flags_of
-from modelhub.services.leaderboards import request_leaderboards
+from modelhub.services.leaderboards import AFTER_FAILURE, request_leaderboards
 from modelhub.services.score_tables import word_count
 from scoring.models import DatasetVersion, Preference, PreferenceChoice
 from scoring.models.preference import OVERALL
@@ -93,6 +94,15 @@ def test_a_leaderboard_is_computed_once_and_again_when_a_run_ends(admin):
 def test_one_run_at_a_time(admin):
     make_board([2.0, 2.5], actor=admin, cases=make_cases(5))
     assert request_leaderboards() is not None and request_leaderboards() is None
+
+
+def test_a_failure_is_not_repeated_every_few_seconds(admin):
+    make_board([2.0, 2.5], actor=admin, cases=make_cases(5))
+    run = request_leaderboards()
+    Run.objects.filter(pk=run.pk).update(state=Run.State.FAILED, error="Broken.", finished_at=timezone.now())
+    assert request_leaderboards() is None
+    Run.objects.filter(pk=run.pk).update(finished_at=timezone.now() - AFTER_FAILURE)
+    assert request_leaderboards() is not None
 
 
 def test_an_unfinished_benchmark_is_no_leaderboard(admin):

@@ -142,3 +142,11 @@ def test_the_benchmarks_own_page_shows_proven_differences(client, reader):
     benchmark = hub_rows.make_benchmark(actor=reader)
     html = flat(client.get(reverse("modelhub:benchmark_detail", args=[benchmark.run.public_id])))
     assert reverse("modelhub:leaderboard") in html
+
+
+def test_housekeeping_does_not_bury_the_runs_that_people_asked_for(client, reader):
+    hub_rows.make_run(kind="statistics", title="Leaderboards")
+    asked = hub_rows.make_run(title="Narratives")
+    assert list(client.get(reverse("modelhub:run_list")).context["page_obj"]) == [asked]
+    found = client.get(reverse("modelhub:run_list"), {"kind": "statistics"}).context["page_obj"]
+    assert [run.title for run in found] == ["Leaderboards"]
