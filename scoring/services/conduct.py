@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -12,7 +11,7 @@ from scoring.conduct import SESSION_BREAK, Given, Scores, Signs, reading_seconds
 from scoring.models import Assignment, CalibrationExample, Rating, Score, Study
 
 Purpose = Assignment.Purpose
-LOOK_BACK = timedelta(hours=12)
+LATEST = 150  # ratings looked at for a break: who goes on after so many without a pause has been offered some
 
 
 def signs_of_raters(study: Study) -> dict[int, Signs]:
@@ -80,13 +79,13 @@ def work_since_break(*, study: Study, rater: Any) -> Spell:
     pause of half an hour starts it anew.
     """
     later = timezone.now()
-    recent = Rating.objects.filter(rater=rater, is_current=True, created_at__gte=later - LOOK_BACK)
+    latest = Rating.objects.filter(rater=rater, is_current=True).order_by("-pk")[:LATEST]
     seconds = count = newest = 0
-    for at, active in recent.order_by("-created_at").values_list("created_at", "active_seconds"):
+    for at, active in latest.values_list("created_at", "active_seconds"):
         if later - at > SESSION_BREAK:
             break
         newest = newest if count else active or 0
         seconds, count, later = seconds + (active or 0), count + 1, at
     stretch = 60 * study.break_minutes
-    fills = stretch > 0 and seconds // stretch > (seconds - newest) // stretch
+    fills = stretch > 0 and count < LATEST and seconds // stretch > (seconds - newest) // stretch
     return Spell(seconds // 60, count, fills)
