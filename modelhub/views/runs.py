@@ -22,10 +22,8 @@ PER_PAGE = 30
 def run_list(request: HttpRequest) -> HttpResponse:
     kind, state = request.GET.get("kind", ""), request.GET.get("state", "")
     runs = Run.objects.select_related("created_by").order_by("-created_at", "-pk")
-    if kind in Run.Kind.values:
-        runs = runs.filter(kind=kind)
-    else:
-        runs = runs.exclude(kind=Run.Kind.STATISTICS)  # housekeeping; shown when asked for by its kind
+    # statistics are housekeeping: shown when asked for by their kind
+    runs = runs.filter(kind=kind) if kind in Run.Kind.values else runs.exclude(kind=Run.Kind.STATISTICS)
     if state == "active":
         runs = runs.active()
     elif state in Run.State.values:
