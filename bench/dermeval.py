@@ -3,6 +3,8 @@
 `make bench-dermeval` is a short version (one seed); `ARGS=--full` the recorded one, three seeds. Every base, adapter
 and score is kept in `--work`, so that a run that was ended goes on; with `--seed N` a full run does one seed only.
 Cases are split: what is scored shows drawings that no stage has seen. Skill is 1 − MSE / MSE of the training mean.
+Readings: *greedy*, the number as written; *expected*, its mean by the model's probabilities; *fitted*, the expected one
+on a line per dimension that was fitted on training cases.
 """
 
 import argparse
@@ -16,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.dermeval_data import UNSEEN_SEED, rated_set
-from bench.dermeval_figures import Scored, constants, figures
+from bench.dermeval_figures import Scored, constants, figures, fit_lines, with_fit
 from bench.reporting import conditions, finish, in_words, note, table
 from modelhub.ml.dermeval_data import RatedNarrative
 from modelhub.ml.dermeval_format import SHORT_PROMPT
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 TINY = Path(__file__).parent.parent / "modelhub" / "ml" / "weights" / "tiny"
-READINGS = ("greedy", "expected")
+READINGS = ("greedy", "expected", "fitted")
+FITTED_ON = 40  # training cases
 STAGES = ("sft", "rl")
 
 
@@ -97,7 +100,12 @@ def run_seed(plan: Plan, seed: int, work: Path) -> dict[str, Any]:
     result = train_dermeval(base=base, data=data, out=out, settings=settings, on_event=tell)
     stages = {}
     for stage, adapter in result.adapters.items():
-        stages[stage] = compare(score(base, adapter, unseen, settings.max_new_tokens), training, unseen)
+        fitting = [one for one in training if one.case in sorted({each.case for each in training})[:FITTED_ON]]
+        seen = score(base, adapter, fitting, settings.max_new_tokens, "training")
+        lines = fit_lines(fitting, seen)
+        found = score(base, adapter, unseen, settings.max_new_tokens, "unseen")
+        stages[stage] = compare(with_fit(found, lines), training, unseen)
+        stages[stage]["lines"] = lines
         stages[stage]["last_step"] = result.metrics[stage]
     return stages
 
@@ -108,16 +116,18 @@ def tell(event: Mapping[str, Any]) -> None:
         note(f"{event['stage']} {event['step']}/{event['steps']} loss {event['loss']:.3f}{more}, {event['seconds']} s")
 
 
-def score(base: Path, adapter: Path, unseen: Sequence[RatedNarrative], longest: int) -> dict[str, dict[str, Any]]:
-    """By version the scores of both readings; kept beside the adapter."""
+def score(
+    base: Path, adapter: Path, rated: Sequence[RatedNarrative], longest: int, name: str
+) -> dict[str, dict[str, Any]]:
+    """By version the scores of both readings; kept beside the adapter under `name`."""
     from modelhub.ml.backends.base import Failure, GenerationSettings
     from modelhub.ml.dermeval_score import score_narratives
     from modelhub.ml.dermeval_stages import request_of
     from modelhub.ml.loading import LoadSpec, load
 
-    path = adapter.parent / f"scores-{len(unseen)}.json"
+    path = adapter.parent / f"scores-{name}.json"
     if not path.exists():
-        requests = [request_of(one, SHORT_PROMPT) for one in unseen]
+        requests = [request_of(one, SHORT_PROMPT) for one in rated]
         greedy = GenerationSettings(do_sample=False, max_new_tokens=longest, batch_size=32)
         scores: dict[str, dict[str, Any]] = {}
         for one in score_narratives(load(LoadSpec(base, adapter)), requests, greedy):
@@ -168,9 +178,13 @@ def show(stages: Mapping[str, Any]) -> str:
 
 
 def skilful(found: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """By seed and stage: of how many of the six dimensions the greedy skill's interval lies above 0."""
+    """By seed, stage and reading: of how many of the six dimensions the skill's interval lies above 0."""
     return {
-        seed: {stage: sum(f["low"] > 0 for f in readings["greedy"].values()) for stage, readings in stages.items()}
+        seed: {
+            f"{stage}, {reading}": sum(f["low"] > 0 for f in readings[reading].values())
+            for stage, readings in stages.items()
+            for reading in READINGS
+        }
         for seed, stages in found.items()
     }
 
