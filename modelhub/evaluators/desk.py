@@ -7,6 +7,7 @@ that is stored is never asked for again, by no run. Threads speak to the server,
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -21,6 +22,7 @@ from modelhub.ml.backends.endpoint import EndpointSpec
 from modelhub.models import EvaluatorVersion, JudgeReply, Run
 
 POLL_S = 0.25
+GRACE_S = 10.0  # for answers under way when a run is cancelled
 AT_ONCE = 200  # questions whose stored answers are looked up together
 LOST_IN_A_ROW = 4  # questions without an answer, each tried several times: it is the server and not the question
 MILLION = Decimal(1_000_000)
@@ -90,6 +92,7 @@ class Desk:
                 yield from self._collect(waiting, twins)
         finally:
             self._transport.stop()
+            self._keep(waiting)
             pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
@@ -175,6 +178,13 @@ class Desk:
         if created:
             self._spend(reply, question)
         return reply
+
+    def _keep(self, waiting: Mapping[Future[Sent], Question]) -> None:
+        """Where the work ends early: what is under way is paid for, so it is waited for a little and stored."""
+        under_way = [future for future in waiting if not future.cancel()]
+        for future in wait(under_way, timeout=GRACE_S).done:
+            with suppress(JudgeStopped):
+                self._stored(waiting[future], future)
 
     def _said(self, said: Message | Failure) -> dict[str, Any]:
         if isinstance(said, Failure):

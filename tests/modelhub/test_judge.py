@@ -284,6 +284,7 @@ class TestLimits:
         with pytest.raises(Cancelled):
             list(found)
         assert len(server.asked) < 5
+        assert JudgeReply.objects.count() == len(server.asked)  # what was under way is paid for and kept
 
 
 def asked_bytes(server, row) -> bytes:
