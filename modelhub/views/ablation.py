@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 
 import modelhub
 from modelhub.views.access import staff_page
@@ -15,7 +16,7 @@ from modelhub.views.results import DIAGNOSIS, OVERALL, Figure, figure, result_ta
 
 RECORD = Path(modelhub.__file__).parent / "ml" / "weights" / "tiny" / "ablation.json"
 COMMAND = "make bench-ablation ARGS=--full"
-GROUPS = {"all": "Every skin tone", "light": "Light skin", "medium": "Medium skin", "dark": "Dark skin"}
+GROUPS = {"all": _("Every skin tone"), "light": _("Light skin"), "medium": _("Medium skin"), "dark": _("Dark skin")}
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,5 @@ def teacher_alone(results: Mapping[str, Any]) -> list[tuple[str, Figure | None, 
         pairs = results.get(key, {}).get("pairs", [])
         pair = next((pair for pair in pairs if pair["left"] == "both_no_teacher" and pair["right"] == "both"), None)
         if pair is not None:
-            found.append((name, figure(pair, DIAGNOSIS), figure(pair, OVERALL)))
+            found.append((str(name), figure(pair, DIAGNOSIS), figure(pair, OVERALL)))
     return found
