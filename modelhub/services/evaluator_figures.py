@@ -8,6 +8,7 @@ from django.db.models import Count, F, Sum
 
 from modelhub.evaluators.calibration import calibrate
 from modelhub.models import EvaluationEntry, EvaluationRun, EvaluationScore, EvaluatorVersion, JudgeReply
+from modelhub.services.dermeval import cases_learned_from
 from scoring.intervals import mean_interval
 from scoring.models import Rating
 from scoring.models.rating import Score
@@ -56,9 +57,11 @@ def _dimension(scored: Any, key: str, expected: int) -> dict[str, Any]:
 def compute_calibration(row: EvaluatorVersion) -> dict[str, Any]:
     """Against the physicians' first sealed scores of the same versions under the same rubric, by dimension.
 
-    ``dimensions``: as ``calibrate`` gives them; ``texts``, ``ratings``, and how many of these were ``simulated``.
+    ``dimensions``: as ``calibrate`` gives them; ``texts``, ``ratings``, and how many of these were ``simulated``;
+    ``learned_from``: ratings left out because the evaluator was trained on the patient or lesion.
     """
-    ratings = Rating.objects.sealed_first().filter(rubric=row.rubric, version__in=row.evaluations.values("version"))
+    rated = Rating.objects.sealed_first().filter(rubric=row.rubric, version__in=row.evaluations.values("version"))
+    ratings = rated.exclude(version__narrative__case__in=cases_learned_from(row))
     people: dict[tuple[int, str], list[float]] = defaultdict(list)
     given = Score.objects.filter(rating__in=ratings)
     for version, dimension, value in given.values_list("rating__version_id", "dimension", "value").order_by("pk"):
@@ -70,6 +73,7 @@ def compute_calibration(row: EvaluatorVersion) -> dict[str, Any]:
     return {
         "texts": len({version for version, _ in people}),
         "ratings": ratings.count(),
+        "learned_from": rated.count() - ratings.count(),
         "simulated": ratings.filter(simulated=True).count(),
         "dimensions": {key: _calibrated(key, people, latest) for key in DIMENSION_KEYS},
     }

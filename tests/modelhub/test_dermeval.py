@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from safetensors.torch import load_file, save_file
 
+from modelhub.evaluators.base import EvaluationResult
 from modelhub.evaluators.providers import open_evaluator
 from modelhub.jobs import dermeval as job
 from modelhub.jobs.base import RunContext, run_job
@@ -16,14 +17,17 @@ from modelhub.services.dermeval import (
     adapter_folder,
     cases_learned_from,
     dermeval_settings,
+    register_stages,
     request_dermeval,
     training_of,
     usable_ratings,
 )
 from modelhub.services.evaluating import request_evaluation
-from modelhub.services.evaluations import evaluator_of
+from modelhub.services.evaluations import evaluator_of, store_evaluation
+from modelhub.services.evaluator_figures import compute_calibration
 from modelhub.services.runs import claim_run
 from scoring.models import Rating, Score, Source, Study
+from scoring.rubric import DIMENSION_KEYS
 from tests.factories import make_administrator, make_case, make_queue, make_rater, make_source, make_study, rate
 from tests.modelhub.checkpoints import make_base
 from tests.modelhub.hub_rows import make_model
@@ -139,3 +143,18 @@ def test_nonsense_is_refused(bad: dict[str, object]) -> None:
         dermeval_settings(make_model(), bad)
     with pytest.raises(ValidationError, match="no base model"):
         request_dermeval(base=make_model(kind="endpoint"), study=make_study(), actor=None)
+
+
+def test_a_calibration_leaves_out_whom_it_was_trained_on() -> None:
+    study = rated_study(8)
+    run = request_dermeval(base=make_base(synthetic=True), study=study, settings=QUICK, actor=None)
+    training = DermEvalTraining.objects.get(run=run)
+    training.ratings.set(list(training.ratings.all())[:6])
+    training.adapters = {"sft": "1" * 64}
+    training.save()
+    (row,) = register_stages(training)
+    for rating in usable_ratings(study):
+        result = EvaluationResult(dict.fromkeys(DIMENSION_KEYS, 3.0))
+        store_evaluation(version=rating.version, evaluator=row, run=None, result=result)
+    found = compute_calibration(row)
+    assert (found["texts"], found["ratings"], found["learned_from"]) == (2, 2, 6)
