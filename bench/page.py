@@ -107,7 +107,7 @@ def cold_load(browser: Any, address: str, rater: InPlace) -> dict[str, float]:
         size = request.sizes()
         body = size["responseBodySize"] / KB
         sizes["image" if is_image else "page"] += body + size["responseHeadersSize"] / KB
-        if request.resource_type in sizes:
+        if request.resource_type in ("script", "stylesheet"):
             sizes[request.resource_type] += body
     context.close()
     return {**sizes, "requests": count, **times}
