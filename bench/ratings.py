@@ -135,6 +135,7 @@ def here(options: argparse.Namespace) -> dict[str, Any]:
             for count in options.sessions:
                 note(f"{database}: {options.ratings} ratings by {count} at once …")
                 cells[str(count)] = measure(place, count, options.ratings, options.adapter)
+                note(f"  {json.dumps(cells[str(count)])}")
     return result
 
 
