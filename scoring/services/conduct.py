@@ -11,7 +11,7 @@ from scoring.conduct import SESSION_BREAK, Given, Scores, Signs, reading_seconds
 from scoring.models import Assignment, CalibrationExample, Rating, Score, Study
 
 Purpose = Assignment.Purpose
-LATEST = 150  # ratings looked at for a break: who goes on after so many without a pause has been offered some
+LATEST = 100  # ratings looked at for a break: who goes on after so many without a pause has been offered some
 
 
 def signs_of_raters(study: Study) -> dict[int, Signs]:
