@@ -8,6 +8,7 @@ from modelhub.views import (
     datasets,
     dermeval,
     evaluators,
+    filtering,
     generate,
     generations,
     leaderboard,
@@ -18,6 +19,7 @@ from modelhub.views import (
 
 app_name = "modelhub"
 urlpatterns = [
+    path("runs/<uuid:public_id>/filter/", filtering.filter_candidates, name="filter_candidates"),
     path("evaluators/train/", dermeval.dermeval_start, name="dermeval_start"),
     path("models/", models.model_list, name="model_list"),
     path("models/register/", registration.model_register, name="model_register"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from modelhub.evaluators.base import EvaluationResult
 from modelhub.models import EvaluationEntry, EvaluationRun, EvaluatorVersion, Run
@@ -18,7 +19,7 @@ from scoring.models import DatasetVersion, NarrativeVersion, Split, Study
 from scoring.rubric import DIMENSION_KEYS
 from scoring.services.datasets import freeze_dataset, verify_dataset
 from scoring.services.queue import enqueue_versions
-from tests.factories import make_administrator, make_case, make_rater, make_study, make_version, rate
+from tests.factories import make_administrator, make_case, make_rater, make_researcher, make_study, make_version, rate
 from tests.modelhub.hub_rows import make_run
 
 pytestmark = pytest.mark.django_db
@@ -124,3 +125,19 @@ def test_nothing_kept_another_evaluator_and_an_unfinished_run_are_refused() -> N
     with pytest.raises(ValidationError, match="has not finished"):
         freeze_filter(evaluation=run, threshold=threshold, study=study, actor=actor)
     assert not DatasetVersion.objects.exists()
+
+
+def test_the_page_previews_then_freezes(client: Any) -> None:
+    study = make_study(overlap=1)
+    run = evaluated(study, [(version, 5.0, 5.0) for version in queued(study, 2)])
+    client.force_login(make_administrator())
+    url = reverse("modelhub:filter_candidates", args=[run.run.public_id])
+    assert client.get(url).status_code == 200
+    asked = {"study": study.public_id, "minimum_mean": 4, "minimum_each": 3}
+    assert "Would be frozen" in client.post(url, asked).content.decode()
+    assert not DatasetVersion.objects.exists()
+    done = client.post(url, asked | {"freeze": "1"}, follow=True)
+    assert "Filtered, not certified" in done.content.decode()
+    assert DatasetVersion.objects.get().item_count == 2
+    client.force_login(make_researcher())
+    assert client.get(url).status_code == 403
