@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -156,17 +157,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def figures(found: Found, full: Found | None, memory: dict[str, int]) -> str:
+    sizes = memory["straightforward"], memory["ours"]
     rows: list[list[object]] = [
         [f"{EPOCHS} epochs, CPU-s", sum(found.plain), found.fill + sum(found.ours), found.ratio_all],
         ["of these, the backbone's one pass", None, found.fill, None],
-        ["a later epoch, CPU-s", sum(found.plain[1:]) / 9, sum(found.ours[1:]) / 9, found.ratio_later],
-        ["peak memory of the head, MB", memory["straightforward"] / 1e6, memory["ours"] / 1e6, None],
+        ["a later epoch, CPU-s", mean(found.plain[1:]), mean(found.ours[1:]), found.ratio_later],
+        ["peak memory of the head, MB", *(size / 1e6 for size in sizes), sizes[0] / sizes[1]],
         ["7 B: multiplications of 10 epochs (counted)", None, None, ratio()],
     ]
-    rows[3][3] = memory["straightforward"] / memory["ours"]
     if full:
-        later = len(full.plain) - 1
-        seconds = (sum(full.plain[1:]) / later, sum(full.ours[1:]) / later)
+        seconds = mean(full.plain[1:]), mean(full.ours[1:])
         rows.append([f"152,064 words, {FULL_CASES} cases: a later epoch, CPU-s", *seconds, full.ratio_later])
     return table(("", "straightforward", "ours", "ratio"), rows)
 
