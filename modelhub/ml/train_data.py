@@ -110,7 +110,11 @@ def read_teacher(image: Path, width: int) -> Tensor | None:
         return None
     values = load_features(path)
     if values.size != width or not np.isfinite(values).all():
-        raise DatasetError(f"{path.name} must hold {width} finite numbers, its shape is {list(values.shape)}")
+        way_out = ", as the side branch was made for: start from a model without one, or use its teacher"
+        raise DatasetError(
+            f"{path.name} must hold {width} finite numbers{way_out if values.size != width else ''}; "
+            f"its shape is {list(values.shape)}"
+        )
     return torch.from_numpy(np.asarray(values, dtype=np.float32).reshape(-1))
 
 
