@@ -2,7 +2,7 @@
 
 from modelhub.models.artifact import Artifact, Snapshot
 from modelhub.models.benchmark import BenchmarkEntry, BenchmarkRun
-from modelhub.models.dermeval import DermEvalTraining
+from modelhub.models.dermeval import DermEvalTraining, LearnedRating
 from modelhub.models.evaluation import (
     Evaluation,
     EvaluationEntry,
@@ -33,6 +33,7 @@ __all__ = [
     "Generation",
     "JudgeReply",
     "Leaderboard",
+    "LearnedRating",
     "ModelVersion",
     "PromptVersion",
     "Run",

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from modelhub.ml.dermeval_format import PROMPT, SHORT_PROMPT
-from modelhub.models import DermEvalTraining, EvaluatorVersion, ModelVersion, Run
+from modelhub.models import DermEvalTraining, EvaluatorVersion, LearnedRating, ModelVersion, Run
 from modelhub.services.model_settings import Choice, Number, check_settings
 from modelhub.services.models import base_and_adapter
 from modelhub.services.runs import create_run
@@ -116,7 +116,7 @@ def request_dermeval(*, base: ModelVersion, study: Study, settings: Mapping[str,
         actor=actor,
     )
     training = DermEvalTraining.objects.create(run=run, base=base, study=study, rubric=study.rubric, settings=complete)
-    training.ratings.set(ratings)
+    LearnedRating.objects.bulk_create(LearnedRating(training=training, rating=rating) for rating in ratings)
     return run
 
 
