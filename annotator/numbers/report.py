@@ -106,12 +106,13 @@ def _power(form: PowerForm) -> list[dict[str, Any]]:
 
 def _groups(stored: dict[str, Any]) -> list[dict[str, Any]]:
     """Results by language and by edited or not, one table each."""
-    tables: tuple[tuple[Any, str, dict[str, Any]], ...] = (
-        (_("Language"), "by_language", {}),
-        (_("Text"), "by_origin", ORIGINS),
+    tables: tuple[tuple[Any, Any, str, dict[str, Any]], ...] = (
+        (_("Results by language"), _("Language"), "by_language", {}),
+        (_("Results by edited and unedited text"), _("Text"), "by_origin", ORIGINS),
     )
     return [
         {
+            "title": title,
             "heading": heading,
             "rows": [
                 {
@@ -123,6 +124,6 @@ def _groups(stored: dict[str, Any]) -> list[dict[str, Any]]:
                 for row in stored.get(key, [])
             ],
         }
-        for heading, key, words in tables
+        for title, heading, key, words in tables
         if stored.get(key)
     ]
