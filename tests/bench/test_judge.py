@@ -36,11 +36,11 @@ def test_every_way_to_spoil_an_answer_is_read_rightly_or_counted():
 
 def test_a_real_model_that_was_never_trained_to_judge_is_counted_as_failures():
     """The shipped tiny model behind an OpenAI-compatible server: it writes about lesions whatever it is asked."""
-    with serving(LanguageModel(None, most_tokens=24)) as server:
-        found = read(server, made_texts(2))
-    assert [one.status for one in found.values()] == ["failed", "failed"]
+    with serving(LanguageModel(None, most_tokens=16)) as server:
+        found = read(server, made_texts(1))
+    assert [one.status for one in found.values()] == ["failed"]
     texts = JudgeReply.objects.values_list("text", flat=True)
-    assert all(text.strip() for text in texts) and JudgeReply.objects.filter(completion_tokens__gt=0).count() == 2
+    assert all(text.strip() for text in texts) and JudgeReply.objects.filter(completion_tokens__gt=0).count() == 1
 
 
 def test_the_servers_find_the_candidate():
