@@ -34,6 +34,7 @@ def test_every_way_to_spoil_an_answer_is_read_rightly_or_counted():
     assert any(set(one.scores.values()) - {0.0, 5.0} for one in found.values())
 
 
+@pytest.mark.slow  # loads torch
 def test_a_real_model_that_was_never_trained_to_judge_is_counted_as_failures():
     """The shipped tiny model behind an OpenAI-compatible server: it writes about lesions whatever it is asked."""
     with serving(LanguageModel(None, most_tokens=16)) as server:
