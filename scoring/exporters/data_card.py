@@ -40,6 +40,7 @@ def data_card(dataset: DatasetVersion, manifest: dict[str, Any]) -> str:
         f"Safety score of {entry['settings']['safety_veto']:g} or less or a range of "
         f"{entry['settings']['dispute_range']:g} "
         "or more goes to an adjudicator"
+        f"{', as does a final diagnosis that is not the reference' if entry['settings'].get('diagnosis_veto') else ''}"
         for entry in manifest["policies"]
     )
     return f"""# {manifest["dataset"]}
