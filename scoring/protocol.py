@@ -15,7 +15,18 @@ SECTIONS = (
     Section(
         "plan", ("title", "question", "arms", "inclusion", "exclusion_rules", "planned_analysis", "ethics", "clinician")
     ),
-    Section("ratings", ("overlap", "overlap_high", "overlap_percent", "overlap_by", "reveal", "own_diagnosis_first", "from_scratch_percent")),
+    Section(
+        "ratings",
+        (
+            "overlap",
+            "overlap_high",
+            "overlap_percent",
+            "overlap_by",
+            "reveal",
+            "own_diagnosis_first",
+            "from_scratch_percent",
+        ),
+    ),
     Section(
         "queue", ("strategy", "quotas", "expertise", "crossed", "minimum_gap", "seed", "lease_minutes", "break_minutes")
     ),

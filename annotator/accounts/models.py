@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from annotator.accounts import roles
 from scoring.prepared import Given, Prepared
 
-
 GROUPS: Prepared[tuple[str]] = Prepared(lambda: Group.objects.filter(user=Given("user")).values_list("name"))
 
 

@@ -106,8 +106,8 @@ def test_the_list_asks_the_same_number_of_questions_for_10_and_60_cases(admin, d
     source = make_source()
     for _ in range(10):
         make_case(source=source)
-    # Session, user with roles, sources, tones, count, cases, images; which references are known, and keeping the new.
-    questions = 7 + 1 + 4
+    # Session, user, roles, sources, tones, count, cases, images; which references are known, and keeping the new.
+    questions = 8 + 1 + 4
     with django_assert_num_queries(questions):
         admin.get(reverse("cases:list"))
     for _ in range(50):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.files.base import ContentFile
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLResolver, get_resolver, reverse
 from PIL import Image, PngImagePlugin
 
 from modelhub.models import Generation, ModelVersion, PromptVersion, Run
@@ -108,12 +108,14 @@ def assert_blind(answer, allowed: tuple[str, ...] = ()) -> None:
     assert not found, f"{answer.request['PATH_INFO']} gave away {found}"
 
 
-def patterns(resolver=None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+def patterns(resolver=None, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[tuple[str, frozenset]]:
+    """The name of every address and what it needs, with what the addresses that it is included under need."""
     for entry in (resolver or get_resolver()).url_patterns:
+        wanted = above | set(entry.pattern.regex.groupindex) | set(entry.pattern.converters)
         if isinstance(entry, URLResolver):
-            yield from patterns(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix)
+            yield from patterns(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix, wanted)
         else:
-            yield f"{prefix}{entry.name}", entry
+            yield f"{prefix}{entry.name}", wanted
 
 
 def addresses(assignment) -> dict[str, str]:
@@ -127,12 +129,12 @@ def addresses(assignment) -> dict[str, str]:
         "modelhub:model_detail": ModelVersion.objects.get(), "modelhub:generation_detail": Run.objects.get(),
         "modelhub:run_detail": Run.objects.get(), "modelhub:run_cancel": Run.objects.get(),
     }  # fmt: skip
-    fixed = {"study": assignment.study.public_id, "case": case.public_id, "number": 1, "state": "pause"}
+    fixed = {"study": assignment.study.public_id, "case": case.public_id, "number": 1, "position": 1, "state": "pause",
+             "part": "raters"}  # fmt: skip
     found = {}
-    for name, pattern in patterns():
+    for name, wanted in patterns():
         row = about.get(name) or about.get(name.split(":")[0])
         own = {"public_id": row.public_id if row else uuid.uuid4()}
-        wanted = pattern.pattern.converters
         found[name] = reverse(name, kwargs={key: (fixed | own).get(key, uuid.uuid4()) for key in wanted})
     return found
 
