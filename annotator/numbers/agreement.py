@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -52,7 +52,9 @@ def agreement(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 def agreement_file(request: HttpRequest, public_id: uuid.UUID, part: str) -> HttpResponse:
     """One of the page's tables as CSV; what is undefined is an empty field with its reason beside it."""
     study = find_study(public_id)
-    lines = {"agreement": _agreement_lines, "raters": _rater_lines, "pairs": _pair_lines}[part]
+    lines = {"agreement": _agreement_lines, "raters": _rater_lines, "pairs": _pair_lines}.get(part)
+    if lines is None:
+        raise Http404
     name_of = _names(study, named=user_of(request).is_administrator)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{part}.csv"'

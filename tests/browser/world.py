@@ -52,6 +52,8 @@ NO_PAGES = {
     "study:gate",
     "study:retire_example",
     "study:urgent_mail",
+    "study:agreement_file",
+    "study:report_file",
     "cases:thumbnail",
     "comparisons:reveal",
     "comparisons:words",
@@ -98,14 +100,15 @@ class World:
         return found | {f"also {address}": address for address in self.more}
 
 
-def names(resolver: URLResolver | None = None, space: str = "") -> list[tuple[str, bool]]:
+def names(resolver: URLResolver | None = None, space: str = "", needs: bool = False) -> list[tuple[str, bool]]:
     """Every address of the site by name, and whether it takes arguments."""
     found: list[tuple[str, bool]] = []
     for entry in (resolver or get_resolver()).url_patterns:
+        takes = needs or "<" in str(entry.pattern)
         if isinstance(entry, URLResolver):
-            found += names(entry, f"{space}{entry.namespace}:" if entry.namespace else space)
+            found += names(entry, f"{space}{entry.namespace}:" if entry.namespace else space, takes)
         elif isinstance(entry, URLPattern):
-            found.append((f"{space}{entry.name}", "<" in str(entry.pattern)))
+            found.append((f"{space}{entry.name}", takes))
     return found
 
 
@@ -158,6 +161,9 @@ def build() -> World:
         "study:sheet": [study.public_id],
         "study:queue": [study.public_id],
         "study:raters": [study.public_id],
+        "study:agreement": [study.public_id],
+        "study:policy": [study.public_id],
+        "study:report": [study.public_id],
         "study:urgent_notice": [notice.public_id],
         "comparisons:detail": [comparison.public_id],
         "narratives:write": [case.public_id],
@@ -249,6 +255,7 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     artifact = hub_rows.make_artifact(dataset)
     model = benchmark.candidates.first()
     generation = model.generations.first()
+    evaluation = hub_rows.make_evaluation_run([(make.make_version(), 4.0, 3.0)])
     failed = hub_rows.make_run(state=Run.State.FAILED, error="Out of memory.", title="A failed run")
     arguments |= {
         "modelhub:model_detail": [model.public_id],
@@ -259,5 +266,6 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
         "modelhub:benchmark_detail": [benchmark.run.public_id],
         "modelhub:benchmark_records": [benchmark.run.public_id],
         "modelhub:evaluator_detail": [benchmark.evaluator.public_id],
+        "modelhub:filter_candidates": [evaluation.run.public_id],
     }
-    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in (failed, artifact.run)]
+    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in (failed, artifact.run, evaluation.run)]

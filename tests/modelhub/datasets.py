@@ -13,10 +13,13 @@ LESION = Lesion(skin_tone="dark", number="solitary", size="small", shape="round"
 
 
 def certify(cases: list[Case], *, study: Study | None = None, text: str = NARRATIVE) -> Study:
-    """One certified narrative per case in a study of one rater per narrative."""
+    """One certified narrative per case in a study of one rater per narrative; each concludes as its case does."""
     study = study or make_study(overlap=1)
     rater = make_rater(study)
-    versions = [make_version(case=case, text=text) for case in cases]
+    versions = [
+        make_version(case=case, text=text.replace("Seborrhoeic keratosis", case.diagnosis.capitalize()))
+        for case in cases
+    ]
     enqueue_versions(study=study, versions=versions, actor=None)
     for _ in versions:
         rate(study, rater)

@@ -6,20 +6,23 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
+from modelhub.evaluators.base import EvaluationResult
 from modelhub.models import (
     Artifact,
     BenchmarkEntry,
     BenchmarkRun,
     Evaluation,
+    EvaluationEntry,
+    EvaluationRun,
     EvaluationScore,
     Generation,
     ModelVersion,
     Run,
 )
-from modelhub.services.evaluations import evaluator_version
+from modelhub.services.evaluations import evaluator_version, store_evaluation
 from modelhub.services.generation import prompt_version
 from scoring.digest import content_hash
-from scoring.models import Case, DatasetVersion, Study
+from scoring.models import Case, DatasetVersion, NarrativeVersion, Study
 from scoring.rubric import DIMENSION_KEYS
 from tests.factories import make_case, make_study, make_version
 
@@ -129,3 +132,15 @@ def make_artifact(dataset: DatasetVersion, content: bytes = b"archive") -> Artif
     artifact = Artifact(run=run, dataset=dataset, name="dermcot-v1.zip", sha256=content_hash("x"), size=len(content))
     artifact.file.save("dermcot-v1.zip", ContentFile(content))
     return artifact
+
+
+def make_evaluation_run(values: list[tuple[NarrativeVersion, float, float | None]]) -> EvaluationRun:
+    """Every text with the same score on all dimensions but Safety's own."""
+    row = evaluator_version("synthetic_truth")
+    run = make_run(kind=Run.Kind.EVALUATION, state=Run.State.SUCCEEDED)
+    asked = EvaluationRun.objects.create(run=run, evaluator=row, pool="narratives")
+    for version, value, safety in values:
+        scores = dict.fromkeys(DIMENSION_KEYS, value) | {"safety": safety}
+        found = store_evaluation(version=version, evaluator=row, run=run, result=EvaluationResult(scores))
+        EvaluationEntry.objects.create(evaluation_run=asked, version=version, evaluation=found, state="scored")
+    return asked

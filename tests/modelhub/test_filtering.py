@@ -9,9 +9,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from modelhub.evaluators.base import EvaluationResult
-from modelhub.models import EvaluationEntry, EvaluationRun, EvaluatorVersion, Run
-from modelhub.services.evaluations import evaluator_version, store_evaluation
+from modelhub.models import EvaluatorVersion, Run
+from modelhub.services.evaluations import evaluator_version
 from modelhub.services.filtering import FilterPreview, freeze_filter, passes, preview_filter, threshold_version
 from modelhub.services.training import check_dataset
 from scoring.exporters.archive import write_archive
@@ -20,21 +19,9 @@ from scoring.rubric import DIMENSION_KEYS
 from scoring.services.datasets import freeze_dataset, verify_dataset
 from scoring.services.queue import enqueue_versions
 from tests.factories import make_administrator, make_case, make_rater, make_researcher, make_study, make_version, rate
-from tests.modelhub.hub_rows import make_run
+from tests.modelhub.hub_rows import make_evaluation_run
 
 pytestmark = pytest.mark.django_db
-
-
-def evaluated(study: Study, values: list[tuple[NarrativeVersion, float, float | None]]) -> EvaluationRun:
-    """Every text with the same score on all dimensions but Safety's own."""
-    row = evaluator_version("synthetic_truth")
-    run = make_run(kind=Run.Kind.EVALUATION, state=Run.State.SUCCEEDED)
-    asked = EvaluationRun.objects.create(run=run, evaluator=row, pool="narratives")
-    for version, value, safety in values:
-        scores = dict.fromkeys(DIMENSION_KEYS, value) | {"safety": safety}
-        found = store_evaluation(version=version, evaluator=row, run=run, result=EvaluationResult(scores))
-        EvaluationEntry.objects.create(evaluation_run=asked, version=version, evaluation=found, state="scored")
-    return asked
 
 
 def queued(study: Study, count: int, **case_fields: Any) -> list[NarrativeVersion]:
@@ -63,7 +50,7 @@ def test_what_is_kept_is_frozen_apart_from_what_is_certified() -> None:
     kept, (unread, poor) = queued(study, 2), queued(study, 2)
     (held_out,) = queued(study, 1, split=Split.EVALUATION)
     values = [(version, 5.0, 5.0) for version in (*kept, certified, held_out)]
-    run = evaluated(study, [*values, (unread, 5.0, None), (poor, 5.0, 1.0)])
+    run = make_evaluation_run([*values, (unread, 5.0, None), (poor, 5.0, 1.0)])
     threshold = threshold_version(evaluator=run.evaluator, minimum_mean=4, minimum_each=3, actor=actor)
     seen = preview_filter(evaluation=run, threshold=threshold, study=study)
     assert seen == FilterPreview(expected=6, kept=4, below=1, unread=1, failed=0, pending=0, usable=2)
@@ -86,7 +73,7 @@ def test_what_is_kept_is_frozen_apart_from_what_is_certified() -> None:
 
 def test_an_export_declares_the_part_of_every_item() -> None:
     actor, study = make_administrator(), make_study(overlap=1)
-    run = evaluated(study, [(version, 5.0, 5.0) for version in queued(study, 2)])
+    run = make_evaluation_run([(version, 5.0, 5.0) for version in queued(study, 2)])
     threshold = threshold_version(evaluator=run.evaluator, minimum_mean=4, actor=actor)
     part = freeze_filter(evaluation=run, threshold=threshold, study=study, actor=actor)
     stream = io.BytesIO()
@@ -107,7 +94,7 @@ def test_an_export_declares_the_part_of_every_item() -> None:
 
 def test_nothing_kept_another_evaluator_and_an_unfinished_run_are_refused() -> None:
     actor, study = make_administrator(), make_study(overlap=1)
-    run = evaluated(study, [(version, 2.0, 2.0) for version in queued(study, 1)])
+    run = make_evaluation_run([(version, 2.0, 2.0) for version in queued(study, 1)])
     threshold = threshold_version(evaluator=run.evaluator, minimum_mean=4, actor=actor)
     with pytest.raises(ValidationError, match="would be empty"):
         freeze_filter(evaluation=run, threshold=threshold, study=study, actor=actor)
@@ -129,7 +116,7 @@ def test_nothing_kept_another_evaluator_and_an_unfinished_run_are_refused() -> N
 
 def test_the_page_previews_then_freezes(client: Any) -> None:
     study = make_study(overlap=1)
-    run = evaluated(study, [(version, 5.0, 5.0) for version in queued(study, 2)])
+    run = make_evaluation_run([(version, 5.0, 5.0) for version in queued(study, 2)])
     client.force_login(make_administrator())
     url = reverse("modelhub:filter_candidates", args=[run.run.public_id])
     assert client.get(url).status_code == 200

@@ -64,7 +64,7 @@ def test_a_job_that_lost_its_token_stops_without_writing(make_run):
 
 
 def test_a_kind_without_a_job_fails_with_a_sentence(db):
-    run = after(Run.objects.create(kind="statistics", title="?", sent_at=timezone.now()))
+    run = after(Run.objects.create(kind="unheard-of", title="?", sent_at=timezone.now()))
     assert run.state == "failed" and "no job" in run.error
 
 

@@ -111,7 +111,7 @@ def assert_blind(answer, allowed: tuple[str, ...] = ()) -> None:
 def patterns(resolver=None, prefix: str = "", above: frozenset[str] = frozenset()) -> Iterator[tuple[str, frozenset]]:
     """The name of every address and what it needs, with what the addresses that it is included under need."""
     for entry in (resolver or get_resolver()).url_patterns:
-        wanted = above | set(entry.pattern.regex.groupindex) | set(entry.pattern.converters)
+        wanted = above | set(entry.pattern.converters)
         if isinstance(entry, URLResolver):
             yield from patterns(entry, f"{prefix}{entry.namespace}:" if entry.namespace else prefix, wanted)
         else:

@@ -13,7 +13,7 @@ from scoring.services.datasets import DERMCOT, freeze_dataset
 from scoring.services.queue import enqueue_versions
 from scoring.services.ratings import MarkInput, correct_rating, submit_rating
 from scoring.services.revising import submit_revision
-from tests.factories import claim, make_administrator, make_rater, make_study, make_version, rate, scores
+from tests.factories import claim, make_administrator, make_case, make_rater, make_study, make_version, rate, scores
 
 pytestmark = pytest.mark.django_db
 TEXT = "<think> 👩🏽\u200d⚕️ Une plaque brune. Considérer un mélanome. </think><answer> Mélanome. </answer>"
@@ -34,7 +34,7 @@ def submit(study, rater, value, *marks):
 
 def test_labels_of_the_draft_and_of_its_certified_revision_are_exported_as_frozen() -> None:
     study = make_study()
-    draft = make_version(text=TEXT)
+    draft = make_version(case=make_case(diagnosis="Mélanome"), text=TEXT)
     enqueue_versions(study=study, versions=[draft], actor=None)
     author, *others = (make_rater(study) for _ in range(3))
     slot = claim(study, author)
