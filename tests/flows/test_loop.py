@@ -15,7 +15,7 @@ from tests.flows.dermatologist import consent, lesions_by_code, rate_all
 from tests.flows.studio import Studio, running_studio
 from tests.flows.visitor import Visitor
 
-HELD_OUT = 300
+HELD_OUT = 150  # a third of them of dark skin, of which the tiny model has seen little
 
 
 @pytest.mark.slow
@@ -33,9 +33,9 @@ def test_the_whole_loop(tmp_path: Path) -> None:
 
         freeze(admin, "/hub/dermbench/")
         compared = benchmark(Visitor(studio, "researcher"))
-        assert len(compared) >= 200
+        assert len(compared) == HELD_OUT // 3
         gain = paired_gain(compared)
-        print(f"accuracy gain over {len(compared)} held-out drawings: {gain}")
+        print(f"gain in right diagnoses over {len(compared)} held-out drawings of dark skin: {gain}")
         assert gain[1] > 0, gain
 
 
@@ -107,7 +107,7 @@ def train_adapter(admin: Visitor) -> str:
 
 
 def benchmark(researcher: Visitor) -> dict[str, dict[str, float]]:
-    """Base and adapter on DermBench: 1 where the diagnosis is right, by case and model."""
+    """Base and adapter on DermBench, drawings of dark skin: 1 where the diagnosis is right, by case and model."""
     researcher.open("/hub/dermbench/start/")
     form = researcher.form("dataset", "models", "evaluator")
     assert len(form.choices["models"]) == 2
@@ -120,7 +120,7 @@ def benchmark(researcher: Visitor) -> dict[str, dict[str, float]]:
     rows = list(csv.DictReader(io.StringIO(table)))
     assert {row["state"] for row in rows} == {"scored"}
     right: dict[str, dict[str, float]] = defaultdict(dict)
-    for row in rows:
+    for row in (row for row in rows if row["skin_tone"] == "dark"):
         right[row["case"]][row["model"]] = float(float(row["accuracy"]) == 5)
     researcher.open("/hub/compare/")
     assert "<figure" in researcher.page.text or "<img" in researcher.page.text
@@ -129,7 +129,7 @@ def benchmark(researcher: Visitor) -> dict[str, dict[str, float]]:
 
 
 def paired_gain(right: dict[str, dict[str, float]]) -> tuple[float, float, float]:
-    """Mean accuracy gain of the adapter over the base and its 95 % interval (normal, paired by case)."""
+    """Mean gain of the adapter over the base and its 95 % interval (normal, paired by case)."""
     base = next(name for name in next(iter(right.values())) if "tiny" in name and "·" not in name)
     gains = [next(value for name, value in models.items() if name != base) - models[base] for models in right.values()]
     mean, error = statistics.fmean(gains), statistics.stdev(gains) / len(gains) ** 0.5
