@@ -117,6 +117,7 @@ def test_a_dermatologist_scores_a_case_by_keyboard(studio: Studio, browser: Any)
         page.goto(studio.address + "/rate/")
         page.locator("button[name=accept]").click()
         page.wait_for_selector("form#scores")
+        page.wait_for_load_state()  # the keys listen
         first = page.url
         for key in ("5", "4", "5", "4", "5", "5", "Enter"):
             page.keyboard.press(key)
