@@ -177,12 +177,14 @@ def arms_shown(preference: Preference) -> tuple[str, str] | None:
 
 
 def _renew_own(study: Study, rater: Any) -> PairSlot | None:
-    """What she has claimed and nobody took over, its lease running anew."""
+    """What she has claimed and nobody took over, its lease running anew; a pair taken out of the study is let go."""
     mine = PairSlot.objects.filter(study=study, rater=rater, state=PairSlot.State.CLAIMED)
     held = mine.filter(pair__state=Pair.State.OPEN).first()
     if held is not None and mine.filter(pk=held.pk).update(lease_expires=_lease_end(study)) == 1:
         return held
-    mine.update(state=PairSlot.State.OPEN, rater=None, first_is_left=None, claimed_at=None, lease_expires=None)
+    mine.exclude(pair__state=Pair.State.OPEN).update(
+        state=PairSlot.State.OPEN, rater=None, first_is_left=None, claimed_at=None, lease_expires=None
+    )
     return None
 
 

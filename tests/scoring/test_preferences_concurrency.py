@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, connection
 
 from scoring.models import PairSlot, Preference
+from scoring.services import preferences
 from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from tests.factories import make_rater, make_study
 from tests.scoring.test_preferences import make_comparison
@@ -24,13 +25,17 @@ VOTE = dict.fromkeys(QUESTIONS, "left")
 
 
 class Table:
-    """One study before several raters, each with two pages open. ``refused``: what their pages would have shown."""
+    """One study before several raters, each with two pages open.
 
-    def __init__(self, *, raters: int, pairs: int, seconds: float) -> None:
+    ``looks``: seconds before she votes. ``refused``: what their pages would have shown.
+    """
+
+    def __init__(self, *, raters: int, pairs: int, seconds: float, looks: float = 0) -> None:
         self.study = make_study()
         make_comparison(self.study, pairs, overlap=OVERLAP)
         self.people = [make_rater(self.study) for _ in range(raters)]
         self.until = time.monotonic() + seconds
+        self.looks = looks
         self.refused: list[str] = []
 
     def compare(self) -> None:
@@ -43,7 +48,9 @@ class Table:
             slot = tried(lambda: claim_pair(study=self.study, rater=rater))
             if slot is None:
                 time.sleep(0.02)
-            elif dice.random() < 0.3:
+                continue
+            time.sleep(self.looks)
+            if dice.random() < 0.3:
                 at_once(*2 * [lambda slot=slot: self._vote(slot, rater)])
             else:
                 self._vote(slot, rater)
@@ -93,8 +100,29 @@ def test_each_pair_gets_its_votes_from_different_raters_and_a_double_click_is_on
     assert table.refused == []
 
 
+def test_a_page_that_looks_for_hers_leaves_what_her_other_page_took_meanwhile() -> None:
+    study = make_study()
+    make_comparison(study, 2)
+    rater = make_rater(study)
+    first = claim_pair(study=study, rater=rater)
+
+    def other_page(study):
+        with patch.object(preferences, "_lease_end", lease_end):
+            vote(slot=first, rater=rater, client_uuid=uuid.uuid4(), choices=VOTE)
+            taken.append(claim_pair(study=study, rater=rater))
+        return lease_end(study)
+
+    lease_end, taken = preferences._lease_end, []
+    with patch.object(preferences, "_lease_end", side_effect=other_page) as between:
+        assert preferences._renew_own(study, rater) is None
+    assert between.call_count == 1
+    assert claim_pair(study=study, rater=rater) == taken[0] != first
+    vote(slot=taken[0], rater=rater, client_uuid=uuid.uuid4(), choices=VOTE)
+
+
 def test_the_check_sees_the_claims_condition_missing() -> None:
-    table = Table(raters=4, pairs=4, seconds=3)
+    """Everybody is given the first slot without a vote, also while another looks at it."""
+    table = Table(raters=4, pairs=4, seconds=3, looks=0.1)
     with patch.object(type(PairSlot.objects.all()), "claimable", lambda rows, now: rows.exclude(state="submitted")):
         table.compare()
     assert any("no longer assigned" in words for words in table.refused)
