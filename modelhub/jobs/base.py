@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 JOBS: dict[str, str] = {
     Run.Kind.IMPORT: "modelhub.jobs.imports",
     Run.Kind.GENERATION: "modelhub.jobs.generation",
+    Run.Kind.DRAFTING: "modelhub.jobs.drafting",
     Run.Kind.TRAINING: "modelhub.jobs.training",
     Run.Kind.DERMEVAL: "modelhub.jobs.dermeval",
     Run.Kind.BENCHMARK: "modelhub.jobs.benchmark",

@@ -69,6 +69,7 @@ def store(
                 author_kind=NarrativeVersion.Author.MACHINE,
                 truncated=result.truncated,
                 context_given=[],  # the request holds the pictures and the prompt, nothing of the case
+                conditioning=NarrativeVersion.Conditioning.NONE,
             )
             row.state, row.tokens, row.seconds = Generation.State.DONE, result.tokens, result.seconds
             row.settings = about | {"details": result.details}

@@ -3,6 +3,7 @@
 from modelhub.models.artifact import Artifact, Snapshot
 from modelhub.models.benchmark import BenchmarkEntry, BenchmarkRun
 from modelhub.models.dermeval import DermEvalTraining, LearnedRating
+from modelhub.models.drafting import Draft, DraftingRun, DraftStage
 from modelhub.models.evaluation import (
     Evaluation,
     EvaluationEntry,
@@ -10,6 +11,8 @@ from modelhub.models.evaluation import (
     EvaluationScore,
     EvaluatorVersion,
     JudgeReply,
+    PoorNarrative,
+    RetestEntry,
 )
 from modelhub.models.filtering import FilterThreshold
 from modelhub.models.generation import Generation, PromptVersion
@@ -24,6 +27,9 @@ __all__ = [
     "BenchmarkEntry",
     "BenchmarkRun",
     "DermEvalTraining",
+    "Draft",
+    "DraftStage",
+    "DraftingRun",
     "Evaluation",
     "EvaluationEntry",
     "EvaluationRun",
@@ -35,7 +41,9 @@ __all__ = [
     "Leaderboard",
     "LearnedRating",
     "ModelVersion",
+    "PoorNarrative",
     "PromptVersion",
+    "RetestEntry",
     "Run",
     "Snapshot",
     "SyntheticTruth",

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.models.generation import PromptVersion
 from modelhub.models.model_version import ModelVersion
@@ -208,3 +209,61 @@ class EvaluationEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.evaluation_run}: {self.version}"
+
+
+class RetestEntry(models.Model):
+    """One narrative that an evaluator is asked about a second time, in a table of its own: no figure counts it twice.
+
+    ``scores``: the six keys, ``None`` where the second answer gave no score. ``reference`` as in the first asking.
+    """
+
+    State = EvaluationEntry.State
+
+    evaluation_run = models.ForeignKey(EvaluationRun, on_delete=models.PROTECT, related_name="retests")
+    version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="+")
+    reference = models.ForeignKey(NarrativeVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=8, choices=EvaluationEntry.State, default=EvaluationEntry.State.PENDING)
+    scores = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["evaluation_run", "version"], name="a_run_repeats_a_version_once"),
+            models.CheckConstraint(
+                condition=~Q(state="scored") | Q(scores__isnull=False), name="a_repeated_narrative_has_scores"
+            ),
+            models.CheckConstraint(condition=~Q(state="failed") | ~Q(error=""), name="a_failed_repeat_says_why"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.evaluation_run}, again: {self.version}"
+
+    @property
+    def reference_sha256(self) -> str:
+        return self.reference.sha256 if self.reference and self.evaluation_run.evaluator.needs_reference else ""
+
+
+class PoorNarrative(models.Model):
+    """A narrative that was made worse on purpose, so that physicians and evaluators see poor ones too.
+
+    Known here alone: raters meet it as any other text.
+    """
+
+    class Kind(models.TextChoices):
+        CORRUPTED = "corrupted", _("Findings exchanged")
+        TRUNCATED = "truncated", _("Cut off")
+        CONTRADICTED = "contradicted", _("Concludes against itself")
+        UNSAFE = "unsafe", _("Unsafe advice")
+
+    version = models.OneToOneField(NarrativeVersion, on_delete=models.PROTECT, related_name="+")
+    made_from = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=Kind)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["made_from", "kind"], name="a_text_is_made_poor_once_in_each_way"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.made_from}"

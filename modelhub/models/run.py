@@ -34,6 +34,7 @@ class Run(PublicIdModel):
     class Kind(models.TextChoices):
         IMPORT = "import", "Import cases"
         GENERATION = "generation", "Write narratives"
+        DRAFTING = "drafting", "Draft DermCoT"
         TRAINING = "training", "Train adapter"
         DERMEVAL = "dermeval", "Train DermEval"
         BENCHMARK = "benchmark", "DermBench"
@@ -110,4 +111,6 @@ class Run(PublicIdModel):
         return min(100, 100 * self.progress_done // self.progress_total)
 
 
-GPU_KINDS = frozenset({Run.Kind.GENERATION, Run.Kind.TRAINING, Run.Kind.DERMEVAL, Run.Kind.BENCHMARK})
+GPU_KINDS = frozenset(
+    {Run.Kind.GENERATION, Run.Kind.DRAFTING, Run.Kind.TRAINING, Run.Kind.DERMEVAL, Run.Kind.BENCHMARK}
+)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.case import Case, Split
 from scoring.models.fields import PublicIdModel
@@ -37,7 +38,8 @@ class NarrativeVersion(PublicIdModel):
     ``steps``: list of ``{"kind", "start", "end"}``, half-open code-point offsets into ``text``.
     ``edit_distance``: characters inserted plus deleted against the parent, ``None`` without one.
     ``context_given``: which of the case's ``CONTEXT_FIELDS`` the author of the first draft was told
-    beside the images, ``None`` where nobody knows.
+    beside the images, ``None`` where nobody knows. ``conditioning``: whether that draft was written by one who had been
+    told the reference diagnosis; empty where nobody knows. Raters never see it.
     """
 
     CONTEXT_FIELDS = ("age", "sex", "body_site", "skin_tone")
@@ -51,6 +53,10 @@ class NarrativeVersion(PublicIdModel):
         DRAFT = "draft", "Draft"
         EDITED = "edited", "Edited"
         FROM_SCRATCH = "from_scratch", "From scratch"
+
+    class Conditioning(models.TextChoices):
+        NONE = "none", _("Not told the reference diagnosis")
+        LABEL_AT_REASONING = "label_at_reasoning", _("Told the reference diagnosis while reasoning")
 
     narrative = models.ForeignKey(Narrative, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -66,6 +72,7 @@ class NarrativeVersion(PublicIdModel):
     diagnosis = models.TextField(blank=True, help_text="Final diagnosis as read from the text.")
     truncated = models.BooleanField(default=False)
     context_given = models.JSONField(null=True, blank=True)
+    conditioning = models.CharField(max_length=24, choices=Conditioning, blank=True)
     author_kind = models.CharField(max_length=8, choices=Author)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -174,6 +174,7 @@ def subject_record(version: NarrativeVersion) -> dict[str, Any]:
         "language": narrative.language,
         "version": str(version.public_id),
         "origin": version.origin,
+        "conditioning": version.conditioning or None,
         "text_sha256": version.sha256,
     }
 

@@ -28,12 +28,15 @@ def create_narrative(
     origin: str = NarrativeVersion.Origin.DRAFT,
     truncated: bool = False,
     context_given: Sequence[str] | None = None,
+    conditioning: str = "",
 ) -> NarrativeVersion:
     """The first version of a new narrative about ``case``; the text is kept as it is.
 
     ``truncated``: the writer was cut off (tokens ran out); the parser's own finding adds to it.
     ``context_given``: what of the case it was told beside the images (``CONTEXT_FIELDS``), ``None``
-    if that is not known. Raises ``ValidationError`` for an empty or an oversized text.
+    if that is not known. ``conditioning``: whether it was told the reference diagnosis, as in
+    ``NarrativeVersion.Conditioning``, empty if that is not known. Raises ``ValidationError`` for an empty or an
+    oversized text.
     """
     check_text(text)
     unknown = set(context_given or ()) - set(NarrativeVersion.CONTEXT_FIELDS)
@@ -49,6 +52,7 @@ def create_narrative(
         origin=origin,
         truncated=truncated,
         context_given=None if context_given is None else sorted(set(context_given)),
+        conditioning=conditioning,
     )
 
 
@@ -74,6 +78,7 @@ def revise_version(*, version: NarrativeVersion, text: str, author: Any) -> Narr
         origin=NarrativeVersion.Origin.EDITED,
         parent=version,
         context_given=version.context_given,
+        conditioning=version.conditioning,
         edit_distance=edit_distance(version.text, text),
     )
     record_event(
