@@ -76,7 +76,7 @@ def running_studio(var: Path, *, training: int, evaluation: int) -> Iterator[Stu
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(60)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
@@ -85,7 +85,7 @@ def running_studio(var: Path, *, training: int, evaluation: int) -> Iterator[Stu
 
 
 def wait_until_ready(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()[-3000:]
         try:

@@ -15,7 +15,9 @@ from annotator.runtime.supervisor import read_procfile
 ROOT = Path(__file__).parents[2]
 RUN = """
 import os, sys
+from annotator.runtime import supervisor as module
 from annotator.runtime.supervisor import Supervisor
+module.STOP_GRACE_S = 600.0  # longer than any test waits
 supervisor = Supervisor(COMMANDS, dict(os.environ))
 supervisor.start()
 sys.exit(supervisor.run(set()))
@@ -30,7 +32,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_for(condition, timeout_s: float = 20.0):
+def wait_for(condition, timeout_s: float = 60.0):
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if value := condition():
@@ -69,7 +71,7 @@ def test_stop_signal_stops_all_and_leaves_nothing(supervise, tmp_path):
     pids = [pid_in(tmp_path / name) for name in ("one", "two", "grandchild")]
 
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=15)
+    process.wait(timeout=60)
 
     assert process.returncode == 0
     assert [alive(pid) for pid in pids] == [False, False, False]
@@ -82,7 +84,7 @@ def test_process_that_ignores_term_is_killed_at_a_second_signal(supervise, tmp_p
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=5)
+    process.wait(timeout=60)
 
     assert not alive(pid)
 
@@ -101,7 +103,7 @@ def test_process_that_cannot_be_kept_alive_stops_the_studio(supervise, tmp_path)
     process = supervise(good=f"echo $$ > {tmp_path}/pid; exec sleep 300", broken="echo cannot start; exit 3")
     pid = pid_in(tmp_path / "pid")
 
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert "broken | cannot start" in output
