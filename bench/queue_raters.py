@@ -51,6 +51,9 @@ class Diary:
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __post_init__(self) -> None:
+        self.path.touch()
+
     def note(self, event: str, **facts: Any) -> None:
         with self.lock, self.path.open("a") as file:
             file.write(json.dumps({"at": time.monotonic_ns(), "event": event, **facts}) + "\n")
@@ -83,11 +86,13 @@ def add_narratives(study: Study, number: int, *, per_case: int = 1) -> None:
     queue.enqueue_versions(study=study, versions=versions, actor=None)
 
 
-def rate_until_done(study: Study, rater: Any, *, habits: Habits, seed: int, diary: Diary, until: float) -> None:
-    """One page of one rater: next, judge, next, until every slot is submitted or `until` (monotonic seconds)."""
+def rate_until_done(
+    study: Study, rater: Any, *, habits: Habits, seed: int, diary: Diary, may_go_on: Callable[[], bool]
+) -> None:
+    """One page of one rater: next, judge, next, until every slot is submitted or it may not go on."""
     dice = random.Random(seed)
     try:
-        while time.monotonic() < until:
+        while may_go_on():
             try:
                 if not _one(study, rater, habits, dice, diary) and _all_done(study):
                     return
@@ -108,34 +113,33 @@ def _one(study: Study, rater: Any, habits: Habits, dice: random.Random, diary: D
         time.sleep(IDLE_S * (1 + dice.random()))
         return False
     took = time.perf_counter() - began
-    diary.note("claim", slot=slot.pk, rater=rater.pk, case=slot.case_id, ms=1000 * took)
+    since = slot.claimed_at.timestamp() if slot.claimed_at else began
+    diary.note("claim", slot=slot.pk, rater=rater.pk, case=slot.case_id, since=since, ms=1000 * took)
     time.sleep(dice.random() * habits.read_s)
     if dice.random() < habits.fetch_ahead:
         queue.hold_next(study=study, rater=rater)
     drawn = dice.random()
     for share, act in ((habits.walk_away, _walk_away), (habits.flag, _flag), (habits.skip, _skip)):
         if drawn < share:
-            act(slot, rater, diary)
+            diary.note("release", slot=slot.pk, rater=rater.pk)
+            act(slot, rater)
             return True
         drawn -= share
     _rate(slot, rater, habits, dice, diary)
     return True
 
 
-def _walk_away(slot: Assignment, rater: Any, diary: Diary) -> None:
+def _walk_away(slot: Assignment, rater: Any) -> None:
     """The lid closes, and its lease runs out at once instead of in half an hour."""
-    diary.note("release", slot=slot.pk, rater=rater.pk)
     past = timezone.now() - timedelta(seconds=1)
     Assignment.objects.filter(pk=slot.pk, rater=rater, state="claimed").update(lease_expires=past)
 
 
-def _flag(slot: Assignment, rater: Any, diary: Diary) -> None:
-    diary.note("pulled", case=slot.case_id)
+def _flag(slot: Assignment, rater: Any) -> None:
     _pass_on(slot, rater, "bad_image")
 
 
-def _skip(slot: Assignment, rater: Any, diary: Diary) -> None:
-    diary.note("release", slot=slot.pk, rater=rater.pk)
+def _skip(slot: Assignment, rater: Any) -> None:
     _pass_on(slot, rater, "outside_expertise")
 
 
@@ -212,10 +216,11 @@ def _lose_connection(post: Callable[[], None]) -> None:
         connection.close()
 
 
-def settle_flags(study: Study, administrator: Any) -> int:
+def settle_flags(study: Study, administrator: Any, diary: Diary) -> int:
     """The administrator looks at the flagged cases and lets them go on; returns how many."""
     flags = list(CaseFlag.objects.filter(resolved_at=None, case__assignments__study=study).distinct())
     for flag in flags:
+        diary.note("pulled", case=flag.case_id)  # from all who had it, and from now on others may have it
         resolve_flag(flag=flag, actor=administrator, resolution="The picture is good enough.")
     return len(flags)
 
@@ -275,14 +280,20 @@ def outcome_of(study: Study, diaries: Iterable[Path]) -> Outcome:
 
 
 def _handed_twice(events: Sequence[dict[str, Any]]) -> int:
-    """How often a slot went to a second rater while a first had it and had not let go."""
+    """How often a slot went to a second rater while a first had it and had not let go.
+
+    A claim that was written down only after another's later one of the same slot is no sign of anything.
+    """
     holder: dict[int, tuple[int, int]] = {}
+    latest: dict[int, float] = {}
     count = 0
     for event in events:
         if event["event"] == "claim":
-            before = holder.get(event["slot"])
+            slot, before = event["slot"], holder.get(event["slot"])
+            if event["since"] < latest.get(slot, event["since"]):
+                continue
             count += before is not None and before[0] != event["rater"]
-            holder[event["slot"]] = (event["rater"], event["case"])
+            holder[slot], latest[slot] = (event["rater"], event["case"]), event["since"]
         elif event["event"] == "release" and holder.get(event["slot"], (0,))[0] == event["rater"]:
             del holder[event["slot"]]
         elif event["event"] == "pulled":

@@ -90,11 +90,12 @@ def drive(plan: Plan, study: Study, people: list[Any], administrator: Any, habit
     began, until = time.monotonic(), time.monotonic() + plan.seconds
     shares = [people[number :: plan.processes] for number in range(plan.processes)]
     workers = [start(plan, study, share, habits, number, until) for number, share in enumerate(shares)]
+    diary = Diary(Path(plan.folder) / "diary-administrator")
     dice, kills, last_kill = random.Random(plan.seed), 0, time.monotonic()
     while any(worker.is_alive() for worker in workers) and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
         with suppress(OperationalError):  # as on a page: she looks again
-            settle_flags(study, administrator)
+            settle_flags(study, administrator, diary)
         left = Assignment.objects.filter(study=study, state__in=["open", "held", "claimed"]).count()
         if plan.kill_every_s and left and time.monotonic() - last_kill > plan.kill_every_s:
             number, last_kill, kills = dice.randrange(len(workers)), time.monotonic(), kills + 1
@@ -117,7 +118,7 @@ def start(plan: Plan, study: Study, people: list[Any], habits: Habits, seed: int
 def work(plan: Plan, study: Study, people: list[Any], habits: Habits, seed: int, until: float) -> None:
     """One worker process: a thread for each page of each of its raters."""
     diary = Diary(Path(plan.folder) / f"diary-{seed}")
-    keywords = {"habits": habits, "diary": diary, "until": until}
+    keywords = {"habits": habits, "diary": diary, "may_go_on": lambda: time.monotonic() < until}
     threads = [
         Thread(target=rate_until_done, args=(study, rater), kwargs=keywords | {"seed": hash((seed, page, rater.pk))})
         for rater in people

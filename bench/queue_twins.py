@@ -32,7 +32,7 @@ UNIQUE = (
 def no_conditional_update() -> Iterator[Habits]:
     """Look for a free slot, then take it, whoever has taken it in between."""
     with _looks_before_it_takes():
-        yield Habits()
+        yield Habits(read_s=0.1)
 
 
 @contextmanager
