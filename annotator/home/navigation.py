@@ -26,6 +26,8 @@ ENTRIES: tuple[tuple[str | Promise, str, tuple[str, ...]], ...] = (
     (_("Compare"), "modelhub:compare", STAFF),
     (_("Preferences"), "comparisons:list", STAFF),
 )
+# Pages that are reached from an entry but do not lie below its address.
+BELOW = {"modelhub:dermbench": ("modelhub:leaderboard", "modelhub:evaluator_list")}
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,13 @@ def entries_for(request: HttpRequest) -> list[Entry]:
     user = request.user
     if not user.is_authenticated:
         return []
-    found = [(str(label), _url(name)) for label, name, roles in ENTRIES if user.has_role(*roles)]
-    reachable = [(label, url) for label, url in found if url]
-    current = max((url for _, url in reachable if request.path.startswith(url)), key=len, default=None)
-    return [Entry(label, url, url == current) for label, url in reachable]
+    found = [(str(label), name, _url(name)) for label, name, roles in ENTRIES if user.has_role(*roles)]
+    reachable = [(label, name, url) for label, name, url in found if url]
+    begins = {
+        start: name for _, name, _ in reachable for start in map(_url, (name, *BELOW.get(name, ()))) if start
+    }  # addresses that begin the pages of an entry
+    longest = max((start for start in begins if request.path.startswith(start)), key=len, default="")
+    return [Entry(label, url, name == begins.get(longest)) for label, name, url in reachable]
 
 
 def navigation(request: HttpRequest) -> dict[str, list[Entry]]:
