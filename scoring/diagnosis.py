@@ -28,10 +28,13 @@ def names_reference(stated: str, reference: str) -> bool | None:
 
 def _words(text: str) -> frozenset[str]:
     plain = unicodedata.normalize("NFKD", text.casefold())
-    return frozenset(_form(word) for word in _WORD.findall("".join(c for c in plain if not unicodedata.combining(c))))
+    return frozenset(
+        word_form(word) for word in _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    )
 
 
-def _form(word: str) -> str:
+def word_form(word: str) -> str:
+    """A lower-case English word in one spelling and without its plural s."""
     for british, american in _SPELLINGS:
         word = word.replace(british, american)
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

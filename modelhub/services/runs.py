@@ -120,14 +120,33 @@ def retry_run(*, run: Run, actor: Any) -> Run:
 
     Raises ``ValidationError`` for a run that waits, runs or succeeded.
     """
-    ended = Run.objects.filter(pk=run.pk, state__in=[Run.State.FAILED, Run.State.CANCELLED])
-    fresh = {"attempt": 0, "error": "", "message": "", "cancel_requested": False, "finished_at": None, "sent_at": None}
-    if not ended.update(state=Run.State.QUEUED, token=None, lease_expires=None, **fresh):
+    if not _queue_again(run, {Run.State.FAILED, Run.State.CANCELLED}):
         raise ValidationError("Only a run that failed or was cancelled can be tried again.")
     record_event(actor=actor, action="run.retried", subject=run)
-    run.refresh_from_db()
     send(run)
     return run
+
+
+@transaction.atomic
+def continue_run(*, run: Run, actor: Any) -> Run:
+    """Queue a run that has ended again, however it ended, because there is more for it to do.
+
+    Raises ``ValidationError`` for a run that waits or runs.
+    """
+    if not _queue_again(run, {Run.State.SUCCEEDED, Run.State.FAILED, Run.State.CANCELLED}):
+        raise ValidationError("This run has not ended yet.")
+    record_event(actor=actor, action="run.continued", subject=run)
+    send(run)
+    return run
+
+
+def _queue_again(run: Run, states: set[Run.State]) -> bool:
+    """Whether the run was in one of these states and is queued now, read anew."""
+    fresh = {"attempt": 0, "error": "", "message": "", "cancel_requested": False, "finished_at": None, "sent_at": None}
+    ended = Run.objects.filter(pk=run.pk, state__in=states)
+    queued = ended.update(state=Run.State.QUEUED, token=None, lease_expires=None, **fresh)
+    run.refresh_from_db()
+    return bool(queued)
 
 
 def claim_run(run_id: int) -> Lease | None:

@@ -59,6 +59,7 @@ class _Tally:
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     tones: Counter[tuple[str, str]] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+    conditioning: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
 
 
@@ -168,6 +169,7 @@ def _count_item(tally: _Tally, item: DatasetItem) -> None:
     tally.sources[source.name] = {"licence": source.licence, "redistribute": source.redistribute}
     tally.tones[(record["skin_tone_scale"] or "", record["skin_tone"] or "")] += 1
     tally.languages[record["language"]] += 1
+    tally.conditioning[record["conditioning"] or "not known"] += 1
     label = skin_label(item)
     tally.labels["unknown" if label is None else str(label)] += 1
 
@@ -239,6 +241,7 @@ def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[st
             "excluded": len(report.excluded),
         },
         "languages": dict(sorted(tally.languages.items())),
+        "conditioning": dict(sorted(tally.conditioning.items())),
         "skin_tones": [
             {"scale": scale or None, "tone": tone or None, "records": count}
             for (scale, tone), count in sorted(tally.tones.items())

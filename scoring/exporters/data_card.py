@@ -67,12 +67,16 @@ file at its source). {counts["excluded"]} items are left out because their sourc
 |---|---|---|
 {sources}
 
+{_conditioning(manifest["conditioning"])}
+
 {_how(manifest, policies)} The rubric's words are in `rubric.json`.
 
 ## Files
 
 - `records.jsonl`: where each narrative comes from, in order. SHA-256 of the canonical JSON of all frozen records is \
-the content hash; with items left out it cannot be computed from this archive alone.
+the content hash; with items left out it cannot be computed from this archive alone. `conditioning` says whether \
+the author of a text's first draft had been told the reference diagnosis: `none` (not told), `label_at_reasoning` \
+(told while reasoning, as DermCoT's published pipeline does), or null (not known, as for imported texts).
 - `ratings.jsonl`: scores under pseudonyms that differ between studies. \
 Comments are left out: free text can name people.
 Where the study asked for it, each has the rater's own diagnosis from before she saw the text.
@@ -86,6 +90,17 @@ def _how(manifest: dict[str, Any], policies: str) -> str:
     if rule := manifest["rule"]:
         return f"## How a text was kept\n\n{rule['words']}\nRule `{rule['content_hash']}`."
     return f"## How a text was certified\n\n{policies}\n\nNobody's score of a text she wrote counts."
+
+
+def _conditioning(counts: dict[str, int]) -> str:
+    told, blind = counts.get("label_at_reasoning", 0), counts.get("none", 0)
+    unknown = sum(counts.values()) - told - blind
+    return (
+        "## What the first drafts were told\n\n"
+        f"The first drafts of {told} narratives were written by a model that had been told the reference diagnosis "
+        f"while it reasoned, {blind} without it; of {unknown} this is not known. A text whose author was told the diagnosis "
+        "must not be read as one by a model that found it."
+    )
 
 
 def _simulated(count: int) -> str:

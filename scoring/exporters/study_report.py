@@ -19,6 +19,11 @@ CODEBOOK = (
     ("narrative_version", "public id of the text that was scored"),
     ("language", "language of the text"),
     ("edited", "1 where a person had edited or written the text, else 0"),
+    (
+        "conditioning",
+        "label_at_reasoning: the author of the text's first draft had been told the reference diagnosis; none: had "
+        "not; empty: not known",
+    ),
     ("rater", "pseudonym of the rater within this study"),
     ("rating", "public id of the rating"),
     ("rubric", "number of the rubric version; never average over two"),
@@ -36,7 +41,8 @@ CODEBOOK = (
 COLUMNS = tuple(name for name, _ in CODEBOOK)
 _FIELDS = (
     "rating__version__narrative__case__public_id", "rating__version__public_id",
-    "rating__version__narrative__language", "rating__version__origin", "rating__rater__public_id",
+    "rating__version__narrative__language", "rating__version__origin", "rating__version__conditioning",
+    "rating__rater__public_id",
     "rating__public_id", "rating__rubric__number", "rating__purpose", "rating__is_first", "rating__informed",
     "rating__is_current", "rating__sealed_at", "rating__created_at", "rating__simulated", "dimension", "value",
     "cannot_judge",
@@ -92,11 +98,13 @@ _RATER_COLUMNS = (
 def _scores(study: Study) -> Iterator[Iterable[Any]]:
     names: dict[Any, str] = {}
     rows = Score.objects.filter(rating__study=study).order_by("rating_id", "dimension").values_list(*_FIELDS)
-    for case, version, language, origin, rater, *rest, dimension, value, cannot in rows.iterator(chunk_size=5_000):
+    for case, version, language, origin, told, rater, *rest, dimension, value, cannot in rows.iterator(
+        chunk_size=5_000
+    ):
         if rater not in names:
             names[rater] = pseudonym(study.public_id, rater)
         edited = int(origin != "draft")
-        yield [case, version, language, edited, names[rater], *map(_plain, rest), dimension, value, cannot]
+        yield [case, version, language, edited, told, names[rater], *map(_plain, rest), dimension, value, cannot]
 
 
 def _raters(study: Study) -> Iterator[Iterable[Any]]:

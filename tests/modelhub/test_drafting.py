@@ -1,0 +1,334 @@
+"""DermCoT drafts: three stages of each case kept and typed, leaks held, nothing asked twice, conditioning declared."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from modelhub.drafting.reading import Unread, structured
+from modelhub.drafting.recipe import NAMES, prompt_words
+from modelhub.jobs import loaded_models
+from modelhub.jobs.stages import PICTURE_TOKENS, Desk
+from modelhub.models import Draft, DraftStage, Generation, PromptVersion, Run
+from modelhub.services.drafting import pass_leak, plan_drafting
+from modelhub.services.filtering import freeze_filter, threshold_version
+from modelhub.services.preferences import ask_preferences
+from modelhub.services.runs import LeaseLost, retry_run
+from scoring.exporters.archive import write_archive
+from scoring.models import Assignment, Case, NarrativeVersion
+from scoring.services.narratives import revise_version
+from tests.chat_server import ChatServer, chat, chat_server, error
+from tests.factories import make_administrator, make_case, make_source, make_study
+from tests.modelhub.checkpoints import SHORT, make_base
+from tests.modelhub.drafters import CAPTION, NARRATIVE, REASONING, SETTINGS, ask, drafter, endpoint, finished, stage_of
+from tests.modelhub.hub_rows import make_evaluation_run
+
+pytestmark = pytest.mark.django_db
+LEAKY = "A plaque of seborrheic keratosis on the forearm."
+
+
+@pytest.fixture
+def server():
+    with chat_server() as running:
+        running.answer = drafter()
+        yield running
+    loaded_models.release_models()
+
+
+def counts(run: Run) -> dict[str, int]:
+    return {state: run.drafting.drafts.filter(state=state).count() for state in Draft.State.values}
+
+
+def stages(run: Run, kind: str) -> list[DraftStage]:
+    return list(DraftStage.objects.filter(draft__drafting__run=run, kind=kind).order_by("pk"))
+
+
+class TestStages:
+    def test_every_stage_is_kept_with_the_words_that_asked_for_it(self, server: ChatServer):
+        model, cases = endpoint(server.url), [make_case(), make_case()]
+        run = finished(ask(model, cases))
+        assert (run.state, run.message) == ("succeeded", "2 drafts finished"), run.error
+        assert run.queue == "gpu" and run.progress_done == 2
+        for draft in run.drafting.drafts.all():
+            caption, reasoning, narrative = draft.stages.order_by("pk")
+            assert [one.kind for one in (caption, reasoning, narrative)] == ["caption", "reasoning", "narrative"]
+            assert (caption.text, reasoning.text, narrative.text) == (CAPTION, REASONING, NARRATIVE)
+            assert CAPTION in reasoning.asked and CAPTION in narrative.asked and REASONING in narrative.asked
+            assert caption.identity["served_model"] == "m" and caption.identity["endpoint_sha256"] == model.weights_hash
+            assert (caption.tokens, caption.prompt_tokens) == (7, 11) and caption.seconds > 0
+            assert len({one.key for one in draft.stages.all()}) == 3
+            assert draft.version.text == NARRATIVE and draft.version.narrative.case == draft.case
+            kinds = {step["kind"] for step in draft.version.steps}
+            assert kinds == {"findings", "reasoning", "diagnosis", "advice"}
+        assert [stage_of(asked) for asked in server.asked if asked.images] == ["caption", "caption"]
+
+    def test_prompts_are_files_whose_words_are_hashed_versions(self, server: ChatServer):
+        run = finished(ask(endpoint(server.url), [make_case()], retry_leaks=True))
+        hashes = run.drafting.manifest["prompts"]
+        assert set(hashes) == set(NAMES) - {"reasoning_told"}
+        for key, digest in hashes.items():
+            row = PromptVersion.objects.get(content_hash=digest)
+            assert (row.name, row.text) == (NAMES[key], prompt_words(key))
+
+    def test_the_label_is_told_only_where_it_is_declared(self, server: ChatServer):
+        model, case = endpoint(server.url), make_case(diagnosis="granuloma faciale")
+        blind = finished(ask(model, [case]))
+        assert not any("granuloma faciale" in asked.prompt.lower() for asked in server.asked)
+        told = finished(ask(model, [case], conditioning="label_at_reasoning"))
+        asked = [asked for asked in server.asked if "granuloma faciale" in asked.prompt.lower()]
+        assert [stage_of(one) for one in asked] == ["reasoning"]
+        assert [d.version.conditioning for d in Draft.objects.order_by("pk")] == ["none", "label_at_reasoning"]
+        assert blind.drafting.recipe_hash != told.drafting.recipe_hash
+        assert stages(told, "narrative")[0].flags == [{"kind": "against_label", "words": "Seborrhoeic keratosis."}]
+
+    def test_a_caption_of_another_recipe_is_used_again_and_costs_nothing(self, server: ChatServer):
+        server.answer = drafter(reasoning=lambda asked: f"{REASONING} {'is known to you' in asked.prompt}.")
+        model, case = endpoint(server.url), make_case()
+        first = finished(ask(model, [case]))
+        second = finished(ask(model, [case], conditioning="label_at_reasoning"))
+        assert [stage_of(asked) for asked in server.asked] == [
+            "caption", "reasoning", "narrative", "reasoning", "narrative",
+        ]  # fmt: skip
+        (copied,) = stages(second, "caption")
+        assert copied.copied_from == stages(first, "caption")[0] and copied.text == CAPTION
+        assert (first.drafting.tokens_spent(), second.drafting.tokens_spent()) == (54, 36)
+
+    def test_any_registered_model_drafts_and_what_it_cannot_is_counted(self):
+        run = finished(ask(make_base(), [make_case(), make_case()], settings=SHORT))
+        assert run.drafting.drafts.exclude(state="pending").count() == 2
+        first = stages(run, "caption")
+        assert len(first) == 2 and all(one.identity["backend"] == "transformers" for one in first)
+        loaded_models.release_models()
+
+
+class TestLeaks:
+    def test_a_caption_that_names_a_diagnosis_stops_its_draft_and_is_kept(self, server: ChatServer):
+        server.answer = drafter(caption=LEAKY)
+        run = finished(ask(endpoint(server.url), [make_case()], retry_leaks=False))
+        assert (run.state, run.message) == ("succeeded", "0 drafts finished, 1 held for a leak")
+        assert counts(run) == {"pending": 0, "done": 0, "leak": 1, "failed": 0}
+        (caption,) = DraftStage.objects.all()
+        assert (caption.state, caption.text) == ("leak", LEAKY)
+        assert caption.flags == [{"kind": "names_reference", "words": "seborrheic keratosis"}]
+        assert not NarrativeVersion.objects.exists() and len(server.asked) == 1
+
+    def test_it_is_asked_for_once_more_where_the_settings_say_so(self, server: ChatServer):
+        server.answer = drafter(caption=lambda asked: CAPTION if "thrown away" in asked.prompt else LEAKY)
+        run = finished(ask(endpoint(server.url), [make_case()]))
+        assert counts(run)["done"] == 1
+        assert [one.state for one in stages(run, "caption")] == ["leak", "done"]
+        assert LEAKY not in stages(run, "reasoning")[0].asked
+
+    def test_and_never_a_third_time(self, server: ChatServer):
+        server.answer = drafter(caption=LEAKY)
+        run = finished(ask(endpoint(server.url), [make_case()]))
+        assert len(server.asked) == 2 and counts(run)["leak"] == 1
+
+    def test_a_label_of_the_studio_itself_counts_as_a_diagnosis(self, server: ChatServer):
+        make_case(diagnosis="Zoon balanitis")
+        server.answer = drafter(caption="Looks like Zoon  Balanitis.")
+        run = finished(ask(endpoint(server.url), [make_case()], retry_leaks=False))
+        assert stages(run, "caption")[0].flags == [{"kind": "names_diagnosis", "words": "Zoon  Balanitis"}]
+
+    def test_a_narrative_that_betrays_the_label_is_held(self, server: ChatServer):
+        server.answer = drafter(
+            narrative=NARRATIVE.replace("The greasy", "As the provided diagnosis states, the greasy")
+        )
+        run = finished(ask(endpoint(server.url), [make_case()], conditioning="label_at_reasoning"))
+        assert counts(run)["leak"] == 1 and not NarrativeVersion.objects.exists()
+        held = stages(run, "narrative")
+        assert [one.state for one in held] == ["leak", "leak"]
+        assert held[0].flags == [{"kind": "told", "words": "provided diagnosis"}]
+
+    def test_an_administrator_lets_it_pass_for_a_reason_and_the_run_goes_on(self, server: ChatServer):
+        admin = make_administrator()
+        server.answer = drafter(caption=LEAKY)
+        run = finished(ask(endpoint(server.url), [make_case()], retry_leaks=False))
+        draft = run.drafting.drafts.get()
+        with pytest.raises(ValidationError, match="why this text may pass"):
+            pass_leak(draft=draft, note=" ", actor=admin)
+        pass_leak(draft=draft, note="It is a word of morphology here.", actor=admin)
+        run.refresh_from_db()
+        assert run.state == "queued"
+        finished(run)
+        draft.refresh_from_db()
+        assert draft.state == "done" and LEAKY in stages(run, "narrative")[0].asked
+        passed = stages(run, "caption")[0]
+        assert (passed.state, passed.passed_by, passed.pass_note) == (
+            "leak", admin, "It is a word of morphology here.",
+        )  # fmt: skip
+        assert [stage_of(asked) for asked in server.asked] == ["caption", "reasoning", "narrative"]
+        with pytest.raises(ValidationError, match="not held"):
+            pass_leak(draft=draft, note="again", actor=admin)
+
+
+class TestFailures:
+    def test_what_cannot_be_read_is_counted_and_kept(self, server: ChatServer):
+        server.answer = drafter(narrative="I would rather talk about the weather.")
+        run = finished(ask(endpoint(server.url), [make_case()]))
+        assert run.state == "failed" and "No draft could be finished." in run.error
+        draft = run.drafting.drafts.get()
+        assert draft.state == "failed" and "could not be read" in draft.error and "Final diagnosis" in draft.error
+        assert stages(run, "narrative")[0].text == "I would rather talk about the weather."
+
+    def test_one_failure_leaves_the_others_alone_and_can_be_tried_again(self, server: ChatServer):
+        server.answer = lambda asked, before: error(400, "no") if before == 0 else drafter()(asked, before)
+        run = finished(ask(endpoint(server.url), [make_case(), make_case()]))
+        assert (run.state, run.message) == ("succeeded", "1 drafts finished, 1 failed")
+        kept = set(DraftStage.objects.filter(state="done").values_list("pk", flat=True))
+        asked = len(server.asked)
+        Run.objects.filter(pk=run.pk).update(state="failed", error="looked at by the administrator")
+        run.refresh_from_db()
+        finished(retry_run(run=run, actor=None))
+        assert counts(run)["done"] == 2 and len(server.asked) == asked + 3
+        assert kept < set(DraftStage.objects.filter(state="done").values_list("pk", flat=True))
+        assert DraftStage.objects.filter(state="failed").count() == 1
+
+    def test_a_budget_ends_a_try_and_the_next_one_goes_on(self, server: ChatServer):
+        budget = len(prompt_words("caption").encode()) + SETTINGS["max_new_tokens"] + PICTURE_TOKENS + 10  # one caption
+        run = finished(ask(endpoint(server.url), [make_case(), make_case()], budget_tokens=budget))
+        assert run.state == "failed" and f"The budget of {budget:,} tokens a try is used up: 18 spent" in run.error
+        assert counts(run)["pending"] == 2 and len(server.asked) == 1
+        finished(retry_run(run=run, actor=None))
+        assert run.state == "succeeded" and counts(run)["done"] == 2 and len(server.asked) == 6
+
+    @pytest.mark.parametrize(
+        "text",
+        ["<think>never ends", "<think>a</think>", "Final Diagnosis\nEczema.", "a <image> b"],
+    )
+    def test_what_is_no_narrative_is_refused_with_the_reason(self, text):
+        with pytest.raises(Unread, match=r"tokens|nothing|no part|picture"):
+            structured(text)
+
+    def test_both_published_forms_are_read_and_private_thinking_is_left_out(self):
+        tagged = "<think>A plaque is seen. Eczema is considered because it itches.</think><answer>Eczema.</answer>"
+        assert structured(tagged) == tagged
+        assert structured(f"<think>hm</think>{NARRATIVE}") == NARRATIVE
+
+
+class TestOnce:
+    def test_the_same_settings_twice_make_no_second_row(self, server: ChatServer):
+        model, cases = endpoint(server.url), [make_case(), make_case()]
+        finished(ask(model, cases[:1]))
+        chosen = Case.objects.all()
+        plan = plan_drafting(
+            cases=chosen, model=model, conditioning="none", settings={"do_sample": False, "max_new_tokens": 200}
+        )
+        assert (plan["cases"], plan["already"]) == (1, 1)
+        finished(ask(model, cases, settings=SETTINGS | {"batch_size": 3}))
+        with pytest.raises(ValidationError, match="already"):
+            ask(model, cases)
+        assert Draft.objects.count() == NarrativeVersion.objects.count() == 2 and len(server.asked) == 6
+
+    def test_a_stopped_run_asks_for_nothing_that_it_has(self, server: ChatServer, monkeypatch):
+        """The lease is lost after the fourth stored answer: what is stored stays, the next attempt does the rest."""
+        run, keep, stored = ask(endpoint(server.url), [make_case() for _ in range(3)]), Desk._keep, []
+
+        def dies(self, question, row):
+            if len(stored) == 4:
+                raise LeaseLost("killed")
+            stored.append(question.key)
+            keep(self, question, row)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Desk, "_keep", dies)
+            finished(run)
+        assert run.state == "running" and DraftStage.objects.count() == 4
+        before = len(server.asked)
+        Run.objects.filter(pk=run.pk).update(state="queued", token=None, lease_expires=None)
+        finished(run)
+        assert (run.state, run.attempt, counts(run)["done"]) == ("succeeded", 2, 3), run.error
+        assert len(server.asked) - before == 9 - 4
+        assert DraftStage.objects.count() == 9 and NarrativeVersion.objects.count() == 3
+
+    def test_killed_between_the_last_answer_and_the_narrative(self, server: ChatServer, monkeypatch):
+        def dies(*_):
+            raise LeaseLost("killed")
+
+        run = ask(endpoint(server.url), [make_case()])
+        with monkeypatch.context() as patched:
+            patched.setattr("modelhub.jobs.drafting.finish", dies)
+            finished(run)
+        assert DraftStage.objects.count() == 3 and not NarrativeVersion.objects.exists()
+        Run.objects.filter(pk=run.pk).update(state="queued", token=None, lease_expires=None)
+        finished(run)
+        assert run.state == "succeeded" and len(server.asked) == 3 and NarrativeVersion.objects.count() == 1
+
+
+class TestWhatBecomesOfThem:
+    def test_they_wait_in_the_studys_queue_and_the_filter_keeps_them(self, server: ChatServer):
+        admin, study = make_administrator(), make_study(overlap=2)
+        finished(ask(endpoint(server.url), [make_case(), make_case()], study=study, conditioning="label_at_reasoning"))
+        assert Assignment.objects.filter(study=study).count() == 4
+        run = make_evaluation_run([(version, 5.0, 5.0) for version in NarrativeVersion.objects.order_by("pk")])
+        threshold = threshold_version(evaluator=run.evaluator, minimum_mean=4, actor=admin)
+        part = freeze_filter(evaluation=run, threshold=threshold, study=study, actor=admin)
+        assert {item.record["conditioning"] for item in part.items.all()} == {"label_at_reasoning"}
+        manifest, records, card = archive_of(part)
+        assert manifest["conditioning"] == {"label_at_reasoning": 2}
+        assert {record["conditioning"] for record in records} == {"label_at_reasoning"}
+        assert "had been told the reference diagnosis" in card
+
+    def test_a_correction_stays_conditioned(self, server: ChatServer):
+        finished(ask(endpoint(server.url), [make_case()], conditioning="label_at_reasoning"))
+        version = NarrativeVersion.objects.get()
+        revised = revise_version(version=version, text=version.text + " Soon.", author=make_administrator())
+        assert revised.conditioning == "label_at_reasoning"
+
+    def test_a_draft_is_no_candidate_of_a_model(self, server: ChatServer):
+        """Comparisons, benchmarks and leaderboards read generations; a draft makes none."""
+        one, other = endpoint(server.url), endpoint(server.url, name="Other", served_model="n")
+        case = make_case()
+        for model in (one, other):
+            finished(ask(model, [case], conditioning="label_at_reasoning"))
+        assert NarrativeVersion.objects.count() == 2 and not Generation.objects.exists()
+        with pytest.raises(ValidationError, match="No case has a text by both"):
+            ask_preferences(study=make_study(), first=one, second=other, actor=None, first_arm="A", second_arm="B")
+
+
+class TestRefusals:
+    def test_pictures_that_must_stay_are_refused_by_name(self):
+        case = make_case(source=make_source(may_leave_site=False))
+        with pytest.raises(ValidationError, match=case.code):
+            ask(endpoint("https://api.example.org/v1"), [case])
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"conditioning": "sometimes"},
+            {"budget_tokens": 0},
+            {"settings": {"temperature": 0}},
+            {"settings": {"no_repeat_ngram": 3}},
+        ],
+    )
+    def test_nonsense_is_refused(self, bad: dict[str, Any]):
+        with pytest.raises(ValidationError):
+            ask(endpoint("http://127.0.0.1:9/v1"), [make_case()], **bad)
+        assert not Run.objects.exists() and not Draft.objects.exists()
+
+    def test_a_study_that_has_not_started_takes_no_drafts(self):
+        with pytest.raises(ValidationError, match="has not started"):
+            ask(endpoint("http://127.0.0.1:9/v1"), [make_case()], study=make_study(started=False))
+
+    def test_a_case_without_an_image_is_refused(self):
+        bare = make_case(image=False)
+        with pytest.raises(ValidationError, match=bare.code):
+            ask(endpoint("http://127.0.0.1:9/v1"), [bare])
+
+
+def archive_of(dataset: Any) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
+    stream = io.BytesIO()
+    write_archive(dataset, stream)
+    with zipfile.ZipFile(stream) as archive:
+        records = [json.loads(line) for line in archive.read("records.jsonl").splitlines()]
+        return json.loads(archive.read("manifest.json")), records, archive.read("README.md").decode()
+
+
+def test_the_chat_server_tells_the_stages_apart(server: ChatServer):
+    """The other tests rest on it."""
+    finished(ask(endpoint(server.url), [make_case()]))
+    assert [stage_of(asked) for asked in server.asked] == ["caption", "reasoning", "narrative"]
+    assert chat().status == 200
