@@ -183,6 +183,31 @@ def test_the_older_of_two_tabs_is_told_and_the_newer_has_its_words(desk) -> None
     assert drafted(accuracy="3", safety="5")
 
 
+def test_a_tab_that_was_made_before_the_older_ones_last_save_shows_it_all_the_same(desk) -> None:
+    older = desk.open()
+    score(older, "3")
+    wait_for(older, "saved")
+    newer = older.context.new_page()
+
+    def hold(route) -> None:
+        """The newer page is made; before it arrives, the older one changes a score and saves it."""
+        made = route.fetch()
+        older.keyboard.press("ArrowUp")
+        score(older, "14")
+        wait_for(older, "saved")
+        route.fulfill(response=made)
+
+    newer.route(older.url, hold)
+    newer.goto(older.url)
+    newer.locator("#safety-4:checked").wait_for()
+    assert newer.locator("#accuracy-1").is_checked()
+    older.locator("dialog#told").wait_for()
+    score(newer, "5")
+    wait_for(newer, "saved")
+    assert drafted(accuracy="1", safety="4", medical_groundedness="5")
+    assert not newer.locator("dialog#told").is_visible()
+
+
 def test_a_page_on_another_machine_that_is_behind_overwrites_nothing_and_loses_no_words(desk) -> None:
     here = desk.open()
     score(here, "3")

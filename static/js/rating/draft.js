@@ -93,6 +93,19 @@ Rating.onCase((form, signal) => {
     later(RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
   };
 
+  // A tab that steps back hands over what it shows: its last save may be newer than this page.
+  const takeOver = (from, fields) => {
+    if (over) return;
+    steppedBack.add(from);
+    const [mine, here] = [new Set(unsaved()), fieldsNow()];
+    const emptied = Object.keys(here).filter((name) => !(name in fields) && !name.startsWith("step-"));
+    const theirs = { ...Object.fromEntries(emptied.map((name) => [name, ""])), ...fields };
+    const newer = Object.entries(theirs).filter(([name, value]) => !mine.has(name) && value !== (here[name] || ""));
+    if (newer.length === 0) return;
+    fill(Object.fromEntries(newer));
+    changed();
+  };
+
   // A tab that stepped back had one save under way: take what it saved, keep what was changed here.
   const adopt = (data) => {
     const mine = new Set(unsaved());
@@ -149,6 +162,7 @@ Rating.onCase((form, signal) => {
     const entry = journal.read(assignment);
     if (!entry || document.querySelector(".field-error")) return;
     if (entry.submission !== submission) return journal.forget(assignment); // it was submitted
+    steppedBack.add(entry.page); // closed, or about to step back: its last save may still be under way
     const isLatest = entry.revision >= revision || entry.page === form.dataset.draftPage;
     const emptied = Object.fromEntries(Object.keys(onServer).map((name) => [name, ""]));
     fill(isLatest ? { ...emptied, ...entry.fields } : added(entry.fields));
@@ -167,7 +181,8 @@ Rating.onCase((form, signal) => {
 
   Rating.draft = {
     page,
-    steppedBack,
+    takeOver,
+    fields: fieldsNow,
     corrections,
     changed,
     show,

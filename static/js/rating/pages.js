@@ -11,10 +11,10 @@ Rating.onCase((form, signal) => {
     const channel = new BroadcastChannel(`rating:${server.user}`);
     channel.addEventListener("message", ({ data }) => {
       if (data.assignment !== assignment) return;
-      if (data.steppedBack) draft.steppedBack.add(data.page);
+      if (data.steppedBack) draft.takeOver(data.page, data.fields);
       else if (!draft.isOver()) {
         draft.stop(words.otherTab, location.href);
-        channel.postMessage({ assignment, page: draft.page, steppedBack: true });
+        channel.postMessage({ assignment, page: draft.page, steppedBack: true, fields: draft.fields() });
       }
     });
     channel.postMessage({ assignment, page: draft.page });
