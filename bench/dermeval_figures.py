@@ -31,30 +31,6 @@ def constants(rated: Sequence[RatedNarrative]) -> dict[str, float]:
     return {key: fmean(value for mean in means if (value := mean[key]) is not None) for key in DIMENSION_KEYS}
 
 
-def fit_lines(rated: Sequence[RatedNarrative], scores: Mapping[str, Mapping[str, Any]]) -> dict[str, list[float]]:
-    """By dimension [offset, slope] of the least-squares line from the expected reading to the physicians' mean."""
-    lines = {}
-    for key in DIMENSION_KEYS:
-        pairs = [(scores[one.version]["expected"][key], one.mean_scores()[key]) for one in rated]
-        known = np.array([pair for pair in pairs if None not in pair], dtype=float)
-        slope, offset = np.polyfit(known[:, 0], known[:, 1], 1)
-        lines[key] = [float(offset), float(slope)]
-    return lines
-
-
-def with_fit(scores: Mapping[str, Mapping[str, Any]], lines: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """The scores with the reading `fitted` beside them, held to the scale."""
-    return {version: {**found, "fitted": _fitted(found["expected"], lines)} for version, found in scores.items()}
-
-
-def _fitted(expected: Scores, lines: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for key, value in expected.items():
-        offset, slope = lines[key]
-        found[key] = None if value is None else float(np.clip(offset + slope * value, 0, 5))
-    return found
-
-
 def figures(scored: Sequence[Scored], constant: Mapping[str, float], *, seed: int = 0) -> dict[str, dict[str, Any]]:
     """By dimension. `expected`: narratives that physicians could score; `read`: the share of those with a score.
 

@@ -25,6 +25,8 @@ Narrative:
 # what a model of a few megabytes is asked: its vocabulary spells the long instruction letter by letter
 SHORT_PROMPT = f"Check the narrative.\n{NARRATIVE_MARK}\n"
 
+# how a critique's numbers are read: as written, by the model's probabilities, or these on fitted lines
+READINGS = ("fitted", "expected", "greedy")
 KEYS_BY_NAME = {name: key for key, name in DIMENSION_NAMES.items()}
 LINE = re.compile(
     rf"^(?P<name>{'|'.join(map(re.escape, KEYS_BY_NAME))}): "

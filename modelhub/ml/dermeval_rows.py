@@ -25,6 +25,7 @@ class AnsweredPrompts:
         self.loaded = loaded
         self.own = not loaded.identity.comparison
         self.end = int(loaded.tokenizer.eos_token_id)
+        self._pictures = torch.tensor(picture_tokens(loaded.model.qwen.config))
         self._preparer = Preparer(loaded.processor, PLAIN) if self.own else None
         self._kept: dict[Request, Prepared] = {}
         self._room = MOST_KEPT_BYTES
@@ -63,21 +64,28 @@ class AnsweredPrompts:
         return prepared
 
     def batch(self, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> tuple[dict[str, Tensor], int]:
-        """Prompts with their answers behind them, on the model's device, and the column of the first answer token."""
+        """Prompts with their answers behind them, on the model's device, and the column of the first answer token.
+
+        A picture's place that a model wrote into its answer is no picture: it is read as the end token.
+        """
         batch = self.prompts(requests)
         first = batch["input_ids"].shape[1]
-        longest = max(map(len, answers))
-        tokens = torch.full((len(answers), longest), self.end)
-        mask = torch.zeros_like(tokens)
-        for row, answer in enumerate(answers):
-            tokens[row, : len(answer)] = torch.tensor(answer)
-            mask[row, : len(answer)] = 1
-        behind = {"input_ids": tokens, "attention_mask": mask}
+        tokens, mask = self._padded(answers)
+        behind = {"input_ids": tokens.where(~torch.isin(tokens, self._pictures), self.end), "attention_mask": mask}
         for name, value in batch.items():
             if value.shape[:2] == (len(answers), first):  # a number per token
                 added = behind.get(name, torch.zeros_like(tokens)).to(value.dtype)
                 batch[name] = torch.cat([value, added], dim=1)
         return {name: value.to(self.loaded.model.device) for name, value in batch.items()}, first
+
+    def _padded(self, answers: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask, [rows, longest]."""
+        tokens = torch.full((len(answers), max(map(len, answers))), self.end)
+        mask = torch.zeros_like(tokens)
+        for row, answer in enumerate(answers):
+            tokens[row, : len(answer)] = torch.tensor(answer)
+            mask[row, : len(answer)] = 1
+        return tokens, mask
 
     def losses(
         self, requests: Sequence[Request], answers: Sequence[Sequence[int]], *, temperature: float = 1.0
@@ -85,7 +93,7 @@ class AnsweredPrompts:
         """−log p of each whole answer in nats under logits / temperature, [rows]; gradients flow to what learns."""
         batch, first = self.batch(requests, answers)
         lengths = [len(answer) for answer in answers]
-        targets = batch["input_ids"][:, first:]
+        targets = self._padded(answers)[0].to(self.loaded.model.device)
         if not self.own:
             logits = self._plain_logits(batch, first) / temperature
             rows = zip(logits, targets, lengths, strict=True)
@@ -122,3 +130,9 @@ class AnsweredPrompts:
     def _plain_logits(self, batch: dict[str, Tensor], first: int) -> Tensor:
         logits: Tensor = self.loaded.model.qwen(**batch, use_cache=False).logits
         return logits[:, first - 1 : -1]
+
+
+def picture_tokens(config: Any) -> list[int]:
+    """The tokens that stand for a picture or a film in a prompt."""
+    names = ("image_token_id", "image_token_index", "video_token_id")
+    return sorted({value for name in names if isinstance(value := getattr(config, name, None), int)})

@@ -1,7 +1,8 @@
 """Score narratives with DermEval: greedy critiques, and beside each a second reading of the same text.
 
 *greedy*: the numbers as they stand in the text. *expected*: at the place of a whole number the mean of 0 to 5 by the
-model's probabilities of those six there, so that 51 % for a 3 does not weigh as much as 99 %.
+model's probabilities of those six there, so that 51 % for a 3 does not weigh as much as 99 %. *fitted*, the one to
+choose where lines were fitted: the expected numbers through `dermeval_lines`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,6 @@ from modelhub.ml.generate_plain import generate_plainly
 from modelhub.ml.loading import LoadedModel
 from modelhub.ml.reading import TextReader
 from scoring.rubric import DIMENSION_KEYS, LEVELS
-
-READINGS = ("greedy", "expected")
 
 
 @dataclass(frozen=True)

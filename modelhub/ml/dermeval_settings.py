@@ -16,7 +16,8 @@ class DermEvalSettings:
     the stage out), each of `batch` narratives with one sampled critique. Its reward is −(mean squared error over the
     dimensions that physicians scored), in squared points; a dimension without a readable number counts as an error of
     `unread_error` squared points (25: the whole scale). `momentum` of the moving baseline. Both stages warm up over the
-    share `warmup` of their steps, then fall along a cosine. `prompt` holds the narrative's place.
+    share `warmup` of their steps, then fall along a cosine. `prompt` holds the narrative's place. `fit_share` of the
+    cases is held out from both stages, for the lines of the fitted reading (`dermeval_lines`).
     """
 
     prompt: str = PROMPT
@@ -27,6 +28,7 @@ class DermEvalSettings:
     momentum: float = 0.9
     unread_error: float = 25.0
     temperature: float = 1.0
+    fit_share: float = 0.15
     batch: int = 16
     rank: int = 16
     alpha: int = 32
@@ -54,6 +56,8 @@ class DermEvalSettings:
                 raise ValueError(f"{name} must lie from 0 up to 1, it is {getattr(self, name)!r}")
         if not 0 < self.unread_error <= 25:
             raise ValueError(f"unread_error lies above 0 and up to 25 squared points, it is {self.unread_error!r}")
+        if not 0 <= self.fit_share <= 0.5:
+            raise ValueError(f"fit_share must lie from 0 to 0.5, it is {self.fit_share!r}")
         if self.temperature <= 0 or self.weight_decay < 0 or self.max_grad_norm <= 0:
             raise ValueError("temperature and max_grad_norm must be above 0, weight_decay 0 or more")
         if self.precision not in ("float32", "bfloat16"):

@@ -1,8 +1,9 @@
 """Train DermEval (arXiv 2511.09195) from physicians' critiques: supervised, then score-oriented REINFORCE.
 
 Output folder: `run.json` (what the run is), and per stage `sft/` and `rl/` with `progress.jsonl` (a line per step),
-`checkpoint/` and at the end `adapter/`. Both adapters stay: `sft/adapter` is the ablation. Killed at any moment, a
-stage goes on from its last checkpoint, the moving baseline included.
+`checkpoint/`, at the end `adapter/`, and then `lines.json`, the lines of its fitted reading. Both adapters stay:
+`sft/adapter` is the ablation. Killed at any moment, a stage goes on from its last checkpoint, the moving baseline
+included.
 """
 
 import fcntl
@@ -18,9 +19,12 @@ import torch
 from torch import nn
 
 from modelhub.ml.adapter_files import wrap_with_lora, write_adapter
+from modelhub.ml.backends.base import Failure, GenerationSettings
 from modelhub.ml.checkpoint_files import read_json
 from modelhub.ml.dermeval_data import RatedNarrative, hash_rated, read_rated
+from modelhub.ml.dermeval_lines import LINES_FILE, FittedLines, fit_lines, hold_out, read_lines, write_lines
 from modelhub.ml.dermeval_rows import AnsweredPrompts
+from modelhub.ml.dermeval_score import score_narratives
 from modelhub.ml.dermeval_settings import DermEvalSettings
 from modelhub.ml.dermeval_stages import Reinforced, Stage, Supervised, endless_order, request_of
 from modelhub.ml.hub_files import HubModel
@@ -37,10 +41,12 @@ STAGES = ("sft", "rl")
 
 @dataclass(frozen=True)
 class DermEvalResult:
-    """`adapters`: folder by stage, `sft` always, `rl` where it had steps. `metrics`: the last step's of each."""
+    """`adapters`: folder by stage, `sft` always, `rl` where it had steps. `metrics`: the last step's of each; `lines`:
+    of its fitted reading."""
 
     adapters: Mapping[str, Path]
     metrics: Mapping[str, Mapping[str, Any]]
+    lines: Mapping[str, FittedLines]
 
 
 def train_dermeval(
@@ -58,33 +64,60 @@ def train_dermeval(
     Raises DatasetError, CheckpointError, TrainingError (NaN, or `out` belongs to another run).
     """
     rated = read_rated(data)
+    learned, held = hold_out(rated, share=settings.fit_share, seed=settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         claimed = False
         for name in STAGES if settings.rl_steps else STAGES[:1]:
-            if claimed and (out / name / ADAPTER_FOLDER).is_dir():
-                continue
-            start = out / "sft" / ADAPTER_FOLDER if name == "rl" else None
-            spec = LoadSpec(base, start, precision=settings.precision, device=settings.device)
-            loaded = load(spec, merge_adapter=False)
-            if not claimed:
-                claim_folder(out, describe(loaded, data, rated, settings))
-                claimed = True
-            if not (out / name / ADAPTER_FOLDER).is_dir():
-                train_stage(name, loaded, rated, settings, out / name, read_json(out / RUN_FILE), on_event)
+            adapter = out / name / ADAPTER_FOLDER
+            if not (claimed and adapter.is_dir()):
+                start = out / "sft" / ADAPTER_FOLDER if name == "rl" else None
+                spec = LoadSpec(base, start, precision=settings.precision, device=settings.device)
+                loaded = load(spec, merge_adapter=False)
+                if not claimed:
+                    claim_folder(out, describe(loaded, data, rated, held, settings))
+                    claimed = True
+                if not adapter.is_dir():
+                    train_stage(name, loaded, learned, settings, out / name, read_json(out / RUN_FILE), on_event)
+                del loaded  # the card has room for one
+            if not (out / name / LINES_FILE).exists():
+                spec = LoadSpec(base, adapter, precision=settings.precision, device=settings.device)
+                write_lines(out / name, fit_lines(held, expected_of(spec, held, settings)))
     return read_result(out)
 
 
+def expected_of(
+    spec: LoadSpec, held: Sequence[RatedNarrative], settings: DermEvalSettings
+) -> dict[str, Mapping[str, float | None]]:
+    """By version what the model expects of held-out narratives. Raises TrainingError where one cannot be scored."""
+    if not held:
+        return {}
+    requests = [request_of(one, settings.prompt) for one in held]
+    greedy = GenerationSettings(do_sample=False, max_new_tokens=settings.max_new_tokens, batch_size=settings.batch)
+    found: dict[str, Mapping[str, float | None]] = {}
+    for one in score_narratives(load(spec), requests, greedy):
+        if isinstance(one, Failure):
+            raise TrainingError(f"narrative {one.id}, held out for the lines, cannot be scored: {one.sentence}")
+        found[one.id] = one.expected
+    return found
+
+
 def describe(
-    loaded: LoadedModel, data: Path, rated: Sequence[RatedNarrative], settings: DermEvalSettings
+    loaded: LoadedModel,
+    data: Path,
+    rated: Sequence[RatedNarrative],
+    held: Sequence[RatedNarrative],
+    settings: DermEvalSettings,
 ) -> dict[str, Any]:
-    """What the run is, as plain data; `cases` lets a later calibration leave them out."""
+    """What the run is, as plain data; `cases` lets a later calibration leave them out, those of the lines among
+    them."""
     return {
         "kind": "dermeval",
         "base_sha256": loaded.identity.weights_sha256,
         "critiques_sha256": hash_rated(data, rated),
         "cases": sorted({one.case for one in rated}),
+        "held_out": sorted({one.case for one in held}),
         "narratives": len(rated),
         "critiques": sum(len(one.physicians) for one in rated),
         "settings": settings.to_dict(),
@@ -196,4 +229,4 @@ def read_result(out: Path) -> DermEvalResult:
     """What is finished in a run's folder."""
     adapters = {name: out / name / ADAPTER_FOLDER for name in STAGES if (out / name / ADAPTER_FOLDER).is_dir()}
     metrics = {name: read_json(folder / "provenance.json")["metrics"] for name, folder in adapters.items()}
-    return DermEvalResult(adapters, metrics)
+    return DermEvalResult(adapters, metrics, {name: read_lines(out / name) for name in adapters})

@@ -14,10 +14,11 @@ from modelhub.ml.__main__ import main
 from modelhub.ml.backends.base import Failure, GenerationSettings, Request
 from modelhub.ml.dermeval_data import Physician, RatedNarrative, read_rated, write_rated
 from modelhub.ml.dermeval_format import Critique, fill_prompt, read_critique, write_critique
-from modelhub.ml.dermeval_score import ScoredNarrative, score_narratives
+from modelhub.ml.dermeval_rows import AnsweredPrompts
+from modelhub.ml.dermeval_score import NumberFinder, ScoredNarrative, score_narratives
 from modelhub.ml.dermeval_settings import DermEvalSettings
-from modelhub.ml.dermeval_stages import Reinforced, endless_order, reward_of
-from modelhub.ml.dermeval_train import DermEvalResult, train_dermeval
+from modelhub.ml.dermeval_stages import Reinforced, endless_order, request_of, reward_of
+from modelhub.ml.dermeval_train import DermEvalResult, add_lora, train_dermeval
 from modelhub.ml.loading import LoadSpec, load
 from modelhub.ml.synthetic.lesion import DIAGNOSES, sample
 from modelhub.ml.synthetic.physicians import KINDS, PHYSICIANS, draw_kind, rated_text, reasons_of
@@ -211,9 +212,6 @@ def test_stopped_anywhere_it_goes_on_to_the_same_weights(
 def test_reinforcement_moves_towards_what_is_rewarded(base: Path, rated_folder: Path) -> None:
     """One step's gradient: a critique above the baseline becomes likelier, one below it less likely."""
     settings = quick(sft_steps=1)
-    from modelhub.ml.dermeval_rows import AnsweredPrompts
-    from modelhub.ml.dermeval_train import add_lora
-
     loaded = load(LoadSpec(base), merge_adapter=False)
     torch.manual_seed(0)
     add_lora(loaded, settings)
@@ -251,9 +249,6 @@ def test_scores_come_with_two_readings_and_failures(
 
 
 def test_the_expected_reading_is_the_mean_by_the_models_probabilities(base: Path) -> None:
-    from modelhub.ml.dermeval_rows import AnsweredPrompts
-    from modelhub.ml.dermeval_score import NumberFinder
-
     loaded = load(LoadSpec(base))
     text = write_critique(SCORES, WORDS)
     tokens = AnsweredPrompts(loaded).answer(text)
@@ -271,6 +266,22 @@ def test_the_expected_reading_is_the_mean_by_the_models_probabilities(base: Path
         "reasoning_coherence": None,
         "description_precision": pytest.approx(2.5),
     }
+
+
+def test_a_pictures_place_in_an_answer_is_no_picture(base: Path, rated_folder: Path) -> None:
+    """A model that samples the token does not end its own training."""
+    loaded = load(LoadSpec(base))
+    rows = AnsweredPrompts(loaded)
+    request = request_of(read_rated(rated_folder)[0], "[[narrative]]")
+    plain = rows.answer("Accuracy: 1 – so.")
+    odd = [*plain[:3], loaded.model.qwen.config.image_token_id, *plain[3:]]
+    losses = rows.losses([request, request], [plain, odd])
+    assert losses.isfinite().all()
+    at_the_place = rows.logits([request], [odd])[0, 3]
+    same_prefix = rows.logits([request], [plain])[0, 3]
+    assert torch.allclose(at_the_place, same_prefix, atol=1e-4)
+    alone = rows.losses([request], [odd[:4]]) - rows.losses([request], [odd[:3]])
+    assert float(alone) == pytest.approx(float(-at_the_place.log_softmax(0)[odd[3]]), abs=1e-3)
 
 
 def test_a_llava_learns_too(rated_folder: Path, tmp_path: Path) -> None:
