@@ -100,6 +100,25 @@ class CurveChart:
     y_ticks: tuple[Tick, ...]
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A mean at (x, y) with its interval from ``low`` to ``high``, all in units of the drawing."""
+
+    x: str
+    y: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class CalibrationChart:
+    """A square of ``side`` units: one scale across and up, the diagonal where both agree, ``ticks`` along both."""
+
+    side: int
+    dots: tuple[Dot, ...]
+    ticks: tuple[tuple[str, str, str], ...]
+
+
 def percent(value: float) -> str:
     return f"{value:.2f}%"
 
@@ -204,3 +223,24 @@ def curve_chart(points: Sequence[tuple[float, float]]) -> CurveChart | None:
         Tick(percent(100), f"{xs.high:g}", "end"),
     )
     return CurveChart(line, x_ticks, y_ticks)
+
+
+def calibration_chart(points: Sequence[tuple[float, Estimate]], *, highest: int = 5) -> CalibrationChart | None:
+    """What one side says (0 to ``highest``) against the mean of the other with its interval; ``None`` without any."""
+    if not points:
+        return None
+    side, scale = 200, Scale(0.0, float(highest))
+
+    def across(value: float) -> str:
+        return f"{side * scale.place(value) / 100:.1f}"
+
+    def up(value: float) -> str:
+        return f"{side * (1 - scale.place(value) / 100):.1f}"
+
+    dots = []
+    for x, found in points:
+        low = found.mean if found.low is None else found.low
+        high = found.mean if found.high is None else found.high
+        dots.append(Dot(across(x), up(found.mean), up(low), up(high)))
+    marks = tuple((across(value), up(value), str(value)) for value in range(highest + 1))
+    return CalibrationChart(side, tuple(dots), marks)

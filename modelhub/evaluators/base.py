@@ -35,11 +35,15 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Item:
-    """A narrative to be scored, its case, and the reference text beside it; empty where there is none."""
+    """A narrative to be scored, its case, and the reference text beside it; empty where there is none.
+
+    ``repeat``: above 0 where it is asked about again; a stored answer to an earlier asking is then none to this one.
+    """
 
     version: NarrativeVersion
     case: Case
     reference: str = ""
+    repeat: int = 0
 
 
 Outcome = EvaluationResult | CannotEvaluate

@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.intervals import mean_interval
+
 Floats = NDArray[np.float64]
 RESAMPLES, SEED = 2_000, 42
 CELLS = 4_000_000  # of one block of resamples
 LEAST = 10  # texts with both scores, below which nothing is said
-TOO_FEW = f"fewer than {LEAST} texts have both scores"
+LEAST_IN_GROUP = 30  # the same for a part of the texts: a condition, a skin tone, a source
+TOO_FEW = "fewer than {least} texts have both scores"
 ALL_EQUAL = "the physicians' scores are all the same, so a constant makes no error"
 ONE_CLUSTER = "all texts are of one patient or lesion"
 NO_RANKS = "one side gives the same score to every text"
+NO_KAPPA = "both sides give one and the same score to every text"
+SCALE = (0.0, 5.0)
 BINS = (0.0, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0)
 
 
@@ -28,31 +33,54 @@ def calibrate(
 ) -> dict[str, Any]:
     """Plain data. ``machine``, ``physicians``: (n,), 0 to 5, the latter the mean of a text's first sealed ratings.
 
-    ``n``, ``clusters``; ``bias`` (machine minus physicians), ``mae``, ``constant_mae``, ``skill``, ``spearman``,
-    ``within_one`` (share at most 1 apart), each ``value``, ``low``, ``high``, ``reason``; ``linear`` and ``isotonic``:
-    what a correction fitted on one half of the patients leaves on the other half, both ways (``mae``, ``skill``), and
-    its line or steps fitted on all; ``curve``: by the machine's score, ``from``, ``to``, ``n``, and both means.
+    What :func:`compare` gives and ``curve``: by the machine's score, ``from``, ``to``, ``n``, ``machine`` (mean) and
+    ``physicians`` (mean with its interval); ``linear`` and ``isotonic``: what a correction fitted on one half of the
+    patients leaves on the other half, both ways (``mae``, ``skill``), and its line or steps fitted on all.
     """
-    index = np.unique(clusters, return_inverse=True)[1]
-    count = int(index.max()) + 1 if len(index) else 0
-    found: dict[str, Any] = {"n": len(machine), "clusters": count, "curve": curve(machine, physicians)}
-    if len(machine) < LEAST:
-        return found | {"reason": TOO_FEW}
+    found = {"curve": curve(machine, physicians, clusters), **compare(machine, physicians, clusters, resamples)}
+    if found["reason"]:
+        return found
+    index, count = numbered(clusters)
+    draw = Resamples(index, count, resamples)
+    half = np.random.default_rng(SEED).permutation(count)[index] % 2 == 0
+    for name, fit in (("linear", fit_line), ("isotonic", fit_steps)):
+        found[name] = corrected(machine, physicians, half, fit, draw)
+    return found
+
+
+def compare(
+    machine: Floats,
+    physicians: Floats,
+    clusters: NDArray[np.int64],
+    resamples: int = RESAMPLES,
+    *,
+    least: int = LEAST,
+) -> dict[str, Any]:
+    """``n``, ``clusters``, ``reason`` (why nothing is said); else also ``bias`` (machine minus physicians), ``mae``,
+    ``constant_mae``, ``skill``, ``spearman``, ``kappa`` (quadratic weights), ``within_one`` (share at most 1 apart),
+    each ``value``, ``low``, ``high``, ``reason``. Fewer than ``least`` texts say nothing.
+    """
+    index, count = numbered(clusters)
+    found: dict[str, Any] = {"n": len(machine), "clusters": count, "reason": ""}
+    if len(machine) < least:
+        return found | {"reason": TOO_FEW.format(least=least)}
     draw = Resamples(index, count, resamples)
     gap = machine - physicians
-    found |= {
-        "reason": "",
+    return found | {
         "bias": draw.interval(lambda w: mean(gap, w)),
         "mae": draw.interval(lambda w: mean(np.abs(gap), w)),
         "constant_mae": draw.interval(lambda w: constant_error(physicians, w)),
         "skill": draw.interval(lambda w: skill(machine, physicians, w), why=ALL_EQUAL),
         "within_one": draw.interval(lambda w: mean((np.abs(gap) <= 1).astype(float), w)),
         "spearman": spearman(machine, physicians, draw),
+        "kappa": draw.interval(lambda w: kappa(machine, physicians, w), why=NO_KAPPA),
     }
-    half = np.random.default_rng(SEED).permutation(count)[index] % 2 == 0
-    for name, fit in (("linear", fit_line), ("isotonic", fit_steps)):
-        found[name] = corrected(machine, physicians, half, fit, draw)
-    return found
+
+
+def numbered(clusters: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Each text's cluster as a number from 0, and how many there are."""
+    index = np.unique(clusters, return_inverse=True)[1]
+    return index, int(index.max()) + 1 if len(index) else 0
 
 
 class Resamples:
@@ -100,6 +128,14 @@ def constant_error(physicians: Floats, weights: Floats) -> Floats:
 def skill(machine: Floats, physicians: Floats, weights: Floats) -> Floats:
     error, constant = mean(np.abs(machine - physicians), weights), constant_error(physicians, weights)
     return np.where(constant > 0, 1 - error / np.where(constant > 0, constant, 1), np.nan)
+
+
+def kappa(machine: Floats, physicians: Floats, weights: Floats) -> Floats:
+    """Quadratic-weighted kappa of the scores as they stand; for whole levels Cohen's (``scoring.weighted_kappa``)."""
+    observed = mean((machine - physicians) ** 2, weights)
+    squares = mean(machine**2, weights) + mean(physicians**2, weights)
+    by_chance = squares - 2 * mean(machine, weights) * mean(physicians, weights)
+    return np.where(by_chance > 1e-12, 1 - observed / np.where(by_chance > 1e-12, by_chance, 1), np.nan)
 
 
 def spearman(machine: Floats, physicians: Floats, draw: Resamples) -> dict[str, Any]:
@@ -155,12 +191,14 @@ def fit_steps(machine: Floats, physicians: Floats) -> tuple[Floats, Floats]:
     return x, isotonic_regression(means, weights=count).x
 
 
-def curve(machine: Floats, physicians: Floats) -> list[dict[str, Any]]:
+def curve(machine: Floats, physicians: Floats, clusters: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """What physicians say of the texts that the machine gave about the same score."""
     rows = []
     for number, (low, high) in enumerate(pairwise(BINS)):
         last = number == len(BINS) - 2
         inside = (machine >= low) & ((machine <= high) if last else (machine < high))
-        if count := int(inside.sum()):
-            means = float(machine[inside].mean()), float(physicians[inside].mean())
-            rows.append({"from": low, "to": high, "n": count, "machine": means[0], "physicians": means[1]})
+        if inside.any():
+            people = mean_interval(physicians[inside].tolist(), clusters[inside].tolist(), scale=SCALE)
+            given = float(machine[inside].mean())
+            rows.append({"from": low, "to": high, "n": people.n, "machine": given, "physicians": people.as_dict()})
     return rows

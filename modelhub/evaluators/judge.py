@@ -107,8 +107,10 @@ class JudgeEvaluator(Evaluator):
     def tasks(self) -> list[str]:
         return [self.protocol, *([DIAGNOSIS] if self.row.diagnosis_prompt else [])]
 
-    def question(self, task: str, subject: Subject, *, owner: Any, pictures: tuple[Path, ...] = ()) -> Question:
-        """One call about a subject. Its key covers everything that could change the answer."""
+    def question(
+        self, task: str, subject: Subject, *, owner: Any, pictures: tuple[Path, ...] = (), repeat: int = 0
+    ) -> Question:
+        """One call about a subject. Its key covers everything that could change the answer, and which asking it is."""
         prompt = self.row.diagnosis_prompt if task == DIAGNOSIS else self.prompt
         assert prompt is not None
         token = call_token(self._secret, subject)
@@ -121,6 +123,7 @@ class JudgeEvaluator(Evaluator):
                 "rubric": "" if task == DIAGNOSIS else self.row.rubric.content_hash,
                 "settings": dict(self.settings),
                 "subject": subject.content(),
+                **({"repeat": repeat} if repeat else {}),
             }
         )
         bound = len(words.encode()) + self.settings["max_tokens"] + PICTURE_TOKENS * len(pictures)
@@ -139,14 +142,16 @@ class JudgeEvaluator(Evaluator):
 
     def _about(self, task: str, item: Item, owner: int) -> Question:
         if task == DIAGNOSIS:
-            return self.question(task, Subject(item.version.text, label=item.case.diagnosis), owner=owner)
+            labelled = Subject(item.version.text, label=item.case.diagnosis)
+            return self.question(task, labelled, owner=owner, repeat=item.repeat)
         images = [*item.case.images.all()] if self.settings["images"] else []
         subject = Subject(
             item.version.text,
             reference=item.reference if self.needs_reference else "",
             images=tuple(image.sha256 for image in images),
         )
-        return self.question(task, subject, owner=owner, pictures=tuple(Path(image.file.path) for image in images))
+        pictures = tuple(Path(image.file.path) for image in images)
+        return self.question(task, subject, owner=owner, pictures=pictures, repeat=item.repeat)
 
     def _body(self, task: str, words: str, token: str, pictures: tuple[Path, ...]) -> dict[str, Any]:
         content: Any = words  # a plain string is what every text model's server takes

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from modelhub.models import BenchmarkRun, ModelVersion
 from modelhub.services.evaluations import evaluator_choices
 from modelhub.services.judges import LANGUAGES, PROTOCOLS, TERMS
+from modelhub.services.poor_narratives import MOST
 from scoring.models import DatasetVersion, Study
 
 TERM_LABELS = {
@@ -90,6 +91,13 @@ class JudgeForm(TermsForm):
 class EvaluationForm(forms.Form):
     evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
     pool = forms.ChoiceField(label=_("Narratives"))
+    retest = forms.BooleanField(
+        required=False,
+        initial=True,
+        label=_("Ask about 3 % of them (at least ten) a second time"),
+        help_text=_("Shows how well the evaluator agrees with itself."),
+        label_suffix="",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -119,3 +127,26 @@ class EvaluationForm(forms.Form):
 
     def chosen_pool(self) -> Study | DatasetVersion | BenchmarkRun:
         return self._pools[self.cleaned_data["pool"]]
+
+
+class PoorNarrativesForm(forms.Form):
+    study = forms.ModelChoiceField(
+        Study.objects.none(),
+        to_field_name="public_id",
+        empty_label=None,
+        label=_("Study"),
+        help_text=_("A running one."),
+    )
+    count = forms.IntegerField(
+        initial=40,
+        min_value=1,
+        max_value=MOST,
+        label=_("How many"),
+        help_text=_("A quarter of each kind. They are made from the study's own machine-written or imported texts."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["study"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Study.objects.filter(state=Study.State.RUNNING).order_by("-pk")

@@ -6,9 +6,11 @@ from itertools import islice
 from modelhub.evaluators.base import CannotEvaluate, Evaluator, Item, Outcome
 from modelhub.jobs.base import JobFailed, RunContext
 from modelhub.jobs.judging import failure_in, scoring_with
+from modelhub.jobs.retest import retest_pending
 from modelhub.models import EvaluationEntry, EvaluationRun, EvaluatorVersion
+from modelhub.services.calibrating import compute_calibration
 from modelhub.services.evaluations import evaluator_summary, store_evaluation
-from modelhub.services.evaluator_figures import compute_calibration, evaluation_results
+from modelhub.services.evaluator_figures import evaluation_results
 
 PENDING, SCORED, FAILED = EvaluationEntry.State.PENDING, EvaluationEntry.State.SCORED, EvaluationEntry.State.FAILED
 AT_ONCE = 200  # entries read together
@@ -20,14 +22,16 @@ def run(context: RunContext) -> None:
     if context.run.attempt == 1:  # a new try, not a resumed one
         with context.holding():
             asked.entries.filter(state=FAILED).update(state=PENDING, error="")
+            asked.retests.filter(state=FAILED).update(state=PENDING, error="")
     with scoring_with(context, asked.evaluator) as evaluator:
         score_pending(context, asked, evaluator)
+        retest_pending(context, asked, evaluator)
     finish(context, asked)
 
 
 def score_pending(context: RunContext, asked: EvaluationRun, evaluator: Evaluator) -> None:
-    total = asked.entries.count()
-    done = total - asked.entries.filter(state=PENDING).count()
+    expected, again = asked.entries.count(), asked.retests.count()
+    done = expected - asked.entries.filter(state=PENDING).count()
     entries: dict[int, EvaluationEntry] = {}
 
     def waiting() -> Iterator[Item]:
@@ -40,7 +44,7 @@ def score_pending(context: RunContext, asked: EvaluationRun, evaluator: Evaluato
         done += 1
         with context.holding():
             settle(asked, entries.pop(item.version.pk), item, outcome)
-            context.progress(done, total, f"{done} of {total} narratives")
+            context.progress(done, expected + again, f"{done} of {expected} narratives")
 
 
 def pending(asked: EvaluationRun) -> Iterator[EvaluationEntry]:

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from modelhub.evaluators.providers import open_evaluator
-from modelhub.models import BenchmarkRun, EvaluationEntry, EvaluationRun, EvaluatorVersion, Generation, Run
+from modelhub.models import BenchmarkRun, EvaluationEntry, EvaluationRun, EvaluatorVersion, Generation, RetestEntry, Run
+from modelhub.services.retesting import retest_sample
 from modelhub.services.runs import create_run
 from scoring.models import Assignment, DatasetVersion, NarrativeVersion, Study
 
@@ -17,9 +18,10 @@ Pool = Study | DatasetVersion | BenchmarkRun
 
 
 @transaction.atomic
-def request_evaluation(*, evaluator: EvaluatorVersion, pool: Pool, actor: Any) -> Run:
+def request_evaluation(*, evaluator: EvaluatorVersion, pool: Pool, actor: Any, retest: bool = False) -> Run:
     """Queue a run in which ``evaluator`` scores every narrative of ``pool``; what it has answered before costs nothing.
 
+    ``retest``: ``retest_sample`` is asked about a second time.
     Raises ``ValidationError`` for a pool without narratives, one too large, cases it may not be shown (by name), and a
     judge that compares where no case has a reference.
     """
@@ -27,6 +29,7 @@ def request_evaluation(*, evaluator: EvaluatorVersion, pool: Pool, actor: Any) -
     references = references_for(versions, pool)
     _check(evaluator, pool, versions, references)
     words = pool_words(pool)
+    again = retest_sample(versions) if retest else []
     run = create_run(
         kind=Run.Kind.EVALUATION,
         title=f"{evaluator.name}: {words}",
@@ -34,15 +37,19 @@ def request_evaluation(*, evaluator: EvaluatorVersion, pool: Pool, actor: Any) -
             "evaluator": str(evaluator.public_id),
             "identity": evaluator.identity_hash,
             "pool": words,
+            "retest": len(again),
             "on_gpu": evaluator.provider == "dermeval",
         },
         actor=actor,
-        total=len(versions),
+        total=len(versions) + len(again),
     )
     asked = EvaluationRun.objects.create(run=run, evaluator=evaluator, pool=words[:200])
     EvaluationEntry.objects.bulk_create(
         EvaluationEntry(evaluation_run=asked, version=version, reference=references.get(version.pk))
         for version in versions
+    )
+    RetestEntry.objects.bulk_create(
+        RetestEntry(evaluation_run=asked, version=version, reference=references.get(version.pk)) for version in again
     )
     return run
 

@@ -9,13 +9,15 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from modelhub.forms.evaluators import EvaluationForm, JudgeForm, TermsForm
+from modelhub.forms.evaluators import EvaluationForm, JudgeForm, PoorNarrativesForm, TermsForm
 from modelhub.models import Evaluation, EvaluatorVersion
 from modelhub.services.evaluating import request_evaluation
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.judges import change_terms, register_judge
+from modelhub.services.poor_narratives import add_poor_narratives
 from modelhub.views.access import administrator_action, administrator_form, staff_form, staff_page
 from modelhub.views.calibration import calibration_table, canary_rows
 from modelhub.views.refusals import add_refusal, show_refusal
@@ -90,10 +92,34 @@ def evaluation_start(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             evaluator = evaluator_version(form.cleaned_data["evaluator"])
-            run = request_evaluation(evaluator=evaluator, pool=form.chosen_pool(), actor=request.user)
+            run = request_evaluation(
+                evaluator=evaluator,
+                pool=form.chosen_pool(),
+                actor=request.user,
+                retest=form.cleaned_data["retest"],
+            )
         except ValidationError as error:
             add_refusal(form, error)
         else:
             messages.success(request, _("The evaluation is queued."))
             return redirect("modelhub:run_detail", run.public_id)
     return render(request, "modelhub/evaluation_start.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrator_form
+def poor_narratives(request: HttpRequest) -> HttpResponse:
+    """Adds narratives that were made worse on purpose to a study."""
+    form = PoorNarrativesForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = add_poor_narratives(actor=request.user, **form.cleaned_data)
+        except ValidationError as error:
+            add_refusal(form, error)
+        else:
+            words = ngettext(
+                "%(n)s poor narrative was made and queued.", "%(n)s poor narratives were made and queued.", made.total
+            )
+            messages.success(request, words % {"n": made.total})
+            return redirect("study:detail", form.cleaned_data["study"].public_id)
+    return render(request, "modelhub/poor_narratives.html", {"form": form}, status=422 if form.errors else 200)

@@ -2,6 +2,8 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,10 +11,13 @@ from django.utils import timezone
 from safetensors.torch import load_file, save_file
 
 from modelhub.evaluators.base import EvaluationResult
+from modelhub.evaluators.dermeval import DermEvalEvaluator
 from modelhub.evaluators.providers import open_evaluator
 from modelhub.jobs import dermeval as job
 from modelhub.jobs.base import RunContext, run_job
+from modelhub.ml.dermeval_format import read_critique
 from modelhub.models import DermEvalTraining, EvaluationEntry, EvaluationRun, EvaluatorVersion, Run
+from modelhub.services.calibrating import compute_calibration
 from modelhub.services.dermeval import (
     adapter_folder,
     cases_learned_from,
@@ -24,10 +29,9 @@ from modelhub.services.dermeval import (
 )
 from modelhub.services.evaluating import request_evaluation
 from modelhub.services.evaluations import evaluator_of, store_evaluation
-from modelhub.services.evaluator_figures import compute_calibration
 from modelhub.services.runs import claim_run
 from scoring.models import Rating, Score, Source, Study
-from scoring.rubric import DIMENSION_KEYS
+from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 from tests.factories import make_administrator, make_case, make_queue, make_rater, make_source, make_study, rate
 from tests.modelhub.checkpoints import make_base
 from tests.modelhub.hub_rows import make_model
@@ -56,6 +60,11 @@ def rated_study(count: int = 8, *, sealed: bool = True, source: Source | None = 
     return study
 
 
+def no_lines() -> dict[str, Any]:
+    """Nothing was held out."""
+    return {"cases": 0, "narratives": 0, "lines": dict.fromkeys(DIMENSION_KEYS)}
+
+
 def finished(run: Run) -> Run:
     run_job(run.pk)
     run.refresh_from_db()
@@ -81,6 +90,8 @@ def test_it_is_trained_registered_and_scores_a_study() -> None:
     assert training_of(rows["rl"]) == training
     assert set(cases_learned_from(rows["rl"])) == {one.version.narrative.case for one in usable_ratings(study)}
     evaluator_of(rows["rl"])  # nothing has changed since
+    assert rows["rl"].identity["settings"]["reading"] == "fitted"
+    assert rows["rl"].identity["lines"] == no_lines()  # eight narratives are too few to hold any out
 
     scored = finished(request_evaluation(evaluator=rows["rl"], pool=study, actor=actor))
     assert scored.queue == "gpu"
@@ -102,6 +113,48 @@ def test_it_is_trained_registered_and_scores_a_study() -> None:
     version = study.ratings.first().version
     with pytest.raises(ValueError, match="have changed"):
         open_evaluator(rows["rl"]).evaluate(version, version.narrative.case)
+
+
+def trained(reading: str, lines: dict[str, Any]) -> EvaluatorVersion:
+    """The supervised stage of a training whose trainer left these lines; no weights."""
+    study = rated_study()
+    asked = QUICK | {"reading": reading}
+    run = request_dermeval(base=make_base(synthetic=True), study=study, settings=asked, actor=None)
+    training = DermEvalTraining.objects.get(run=run)
+    training.adapters = {"sft": {"sha256": "1" * 64, "lines": lines}}
+    training.save()
+    return register_stages(training)[0]
+
+
+def test_the_reading_that_was_asked_for_is_what_is_stored_and_its_lines_are_in_the_identity() -> None:
+    line = {"offset": -1.0, "slope": 1.5, "narratives": 30}
+    lines = {"cases": 8, "narratives": 30, "lines": dict.fromkeys(DIMENSION_KEYS, line) | {"safety": None}}
+    other = lines | {"lines": lines["lines"] | {"accuracy": line | {"slope": 1.4}}}
+    written = "\n".join(f"{name}: 4 – so; and so." for name in DIMENSION_NAMES.values())
+    scored = SimpleNamespace(
+        text=written,
+        critique=read_critique(written),
+        expected=dict.fromkeys(DIMENSION_KEYS, 3.0),
+        tokens=60,
+        seconds=0.5,
+    )
+    rows = {"fitted": trained("fitted", lines), "expected": trained("expected", lines)}
+    rows["greedy"] = trained("greedy", lines)
+    case = make_case()
+    found = {
+        reading: DermEvalEvaluator(row)._result(SimpleNamespace(case=case), scored).scores
+        for reading, row in rows.items()
+    }
+    assert found["fitted"] == dict.fromkeys(DIMENSION_KEYS, 3.5) | {"safety": 3.0}
+    assert found["expected"] == dict.fromkeys(DIMENSION_KEYS, 3.0)
+    assert found["greedy"] == dict.fromkeys(DIMENSION_KEYS, 4.0)
+    assert rows["expected"].identity["lines"] is None
+    evaluator_of(rows["fitted"])
+    training = training_of(rows["fitted"])
+    training.adapters["sft"]["lines"] = other
+    training.save()
+    with pytest.raises(ValueError, match="has changed"):
+        evaluator_of(rows["fitted"])
 
 
 def test_a_critique_is_the_raters_words_or_the_rubrics() -> None:
@@ -150,7 +203,7 @@ def test_a_calibration_leaves_out_whom_it_was_trained_on() -> None:
     run = request_dermeval(base=make_base(synthetic=True), study=study, settings=QUICK, actor=None)
     training = DermEvalTraining.objects.get(run=run)
     training.learned.filter(pk__in=list(training.learned.values_list("pk", flat=True))[6:]).delete()
-    training.adapters = {"sft": "1" * 64}
+    training.adapters = {"sft": {"sha256": "1" * 64, "lines": no_lines()}}
     training.save()
     (row,) = register_stages(training)
     for rating in usable_ratings(study):

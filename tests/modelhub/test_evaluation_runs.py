@@ -19,9 +19,9 @@ from modelhub.models import (
     Run,
 )
 from modelhub.services.benchmarks import request_benchmark
+from modelhub.services.calibrating import compute_calibration
 from modelhub.services.evaluating import request_evaluation
 from modelhub.services.evaluations import evaluator_version
-from modelhub.services.evaluator_figures import compute_calibration
 from modelhub.services.judges import change_terms
 from modelhub.services.runs import reap, retry_run
 from scoring.models import NarrativeVersion, Rating

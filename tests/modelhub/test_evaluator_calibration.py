@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelhub.evaluators.calibration import LEAST, NO_RANKS, TOO_FEW, calibrate, constant_error, fit_steps, skill
+from modelhub.evaluators.calibration import (
+    LEAST,
+    NO_KAPPA,
+    NO_RANKS,
+    TOO_FEW,
+    calibrate,
+    constant_error,
+    fit_steps,
+    kappa,
+    skill,
+)
+from scoring.intervals import mean_interval
+from scoring.weighted_kappa import quadratic_kappa
 
 RANDOM = np.random.default_rng(5)
 
@@ -64,11 +76,11 @@ class TestSkill:
 class TestWhatCannotBeKnown:
     def test_few_texts_say_nothing(self):
         found = calibrate(np.ones(LEAST - 1), np.ones(LEAST - 1), np.arange(LEAST - 1))
-        assert found["reason"] == TOO_FEW and "skill" not in found
+        assert found["reason"] == TOO_FEW.format(least=LEAST) and "skill" not in found
 
     def test_no_text_at_all(self):
         found = calibrate(np.array([]), np.array([]), np.array([], dtype=int))
-        assert (found["n"], found["curve"], found["reason"]) == (0, [], TOO_FEW)
+        assert (found["n"], found["curve"], found["reason"]) == (0, [], TOO_FEW.format(least=LEAST))
 
     def test_physicians_who_all_agree_leave_skill_undefined(self):
         found = calibrate(np.linspace(0, 5, 40), np.full(40, 5.0), patients(40), resamples=50)
@@ -115,9 +127,31 @@ def test_the_interval_counts_patients_and_not_texts():
     assert width[1] == pytest.approx(width[0], rel=0.05)
 
 
+class TestKappa:
+    def test_it_is_the_table_s_kappa_of_whole_levels_and_of_means(self):
+        for machine in (RANDOM.integers(0, 6, 80).astype(float), RANDOM.uniform(0, 5, 80)):
+            physicians = np.clip(np.round(machine + RANDOM.normal(0, 1, 80)), 0, 5)
+            found = calibrate(machine, physicians, np.arange(80), resamples=200)["kappa"]
+            assert found["value"] == pytest.approx(quadratic_kappa(machine.tolist(), physicians.tolist()), abs=1e-12)
+            assert found["low"] < found["value"] < found["high"]
+
+    def test_weights_count_a_text_as_often_as_it_was_drawn(self):
+        machine, physicians = RANDOM.integers(0, 6, 30).astype(float), RANDOM.integers(0, 6, 30).astype(float)
+        often = RANDOM.integers(0, 4, 30)
+        drawn = quadratic_kappa(np.repeat(machine, often).tolist(), np.repeat(physicians, often).tolist())
+        assert kappa(machine, physicians, often[None, :].astype(float))[0] == pytest.approx(drawn, abs=1e-12)
+
+    def test_one_and_the_same_score_throughout_has_none(self):
+        found = calibrate(np.full(20, 4.0), np.full(20, 4.0), np.arange(20), resamples=50)["kappa"]
+        assert found == {"value": None, "low": None, "high": None, "reason": NO_KAPPA}
+
+
 def test_the_curve_accounts_for_every_text():
     physicians, machine = near_the_ceiling(100), RANDOM.uniform(0, 5, 100)
     machine[:2] = 5.0
     rows = calibrate(machine, physicians, np.arange(100), resamples=50)["curve"]
     assert sum(row["n"] for row in rows) == 100
     assert all(row["from"] <= row["machine"] <= row["to"] for row in rows)
+    top = physicians[machine >= 4.5]
+    assert rows[-1]["physicians"] == mean_interval(top.tolist(), scale=(0.0, 5.0)).as_dict()
+    assert rows[-1]["physicians"]["low"] < top.mean() < rows[-1]["physicians"]["high"] <= 5

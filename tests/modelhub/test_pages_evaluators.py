@@ -147,19 +147,59 @@ def test_distrust_stands_on_every_page_with_the_scores(client, admin):
     assert [url for url, word in pages.items() if word in client.get(url).content.decode()] == []
 
 
-def test_calibration_shows_skill_and_what_is_undefined(client, admin):
-    row = make_judge()
+def calibrated() -> dict:
+    """A calibration as the worker stores it: one dimension with too few texts, one part with enough."""
     figure = {"value": 0.31, "low": 0.2, "high": 0.4, "reason": ""}
-    names = ("bias", "mae", "constant_mae", "skill", "spearman", "within_one")
-    known = dict.fromkeys(names, figure) | {"n": 40, "clusters": 20, "reason": ""}
-    known |= {way: {"reason": "", "mae": figure, "skill": figure, "knots": []} for way in ("linear", "isotonic")}
-    known["curve"] = [{"from": 4.5, "to": 5.0, "n": 40, "machine": 4.9, "physicians": 4.4}]
+    names = ("bias", "mae", "constant_mae", "skill", "spearman", "kappa", "within_one")
+    plain = dict.fromkeys(names, figure) | {"n": 40, "clusters": 20, "reason": ""}
+    known = plain | {way: {"reason": "", "mae": figure, "skill": figure, "knots": []} for way in ("linear", "isotonic")}
+    people = {"n": 40, "mean": 4.4, "low": 4.21, "high": 4.55, "reason": ""}
+    known["curve"] = [{"from": 4.5, "to": 5.0, "n": 40, "machine": 4.9, "physicians": people}]
     few = {"n": 3, "clusters": 3, "reason": "fewer than 10 texts have both scores", "curve": []}
     dimensions = dict.fromkeys(hub_rows.DIMENSION_KEYS, known) | {"safety": few}
-    row.calibration = {"texts": 40, "ratings": 80, "simulated": 80, "dimensions": dimensions}
+    enough = {"scale": "fitzpatrick", "value": "V", "n": 40, "dimensions": dict.fromkeys(dimensions, plain)}
+    small = {"scale": "monk", "value": "V", "n": 3, "dimensions": dict.fromkeys(dimensions, few)}
+    share = {"n": 50, "right": 40, "mean": 0.8, "low": 0.67, "high": 0.888, "reason": ""}
+    again = {"n": 12, "reason": "", "exact": share, "within_one": share, "difference": people}
+    return {
+        "texts": 40,
+        "ratings": 80,
+        "simulated": 80,
+        "learned_from": 7,
+        "dimensions": dimensions,
+        "groups": {"condition": [], "skin_tone": [enough, small], "source": [], "made": []},
+        "parse": dict.fromkeys(dimensions, share),
+        "retest": {"asked": 12, "failed": 1, "dimensions": dict.fromkeys(dimensions, again)},
+        "former": None,
+    }
+
+
+def test_calibration_shows_skill_and_what_is_undefined(client, admin):
+    row = make_judge()
+    row.calibration = calibrated()
     row.save()
     shown = page(client, "evaluator_detail", row.public_id)
     assert "0.20 to 0.40" in shown and "Undefined: fewer than 10 texts" in shown and "80 are simulated" in shown
+    assert "7 ratings are left out" in shown and "4.21 to 4.55" in shown and "<circle" in shown
+    assert "fitzpatrick: V" in shown and "monk: V (3)" in shown
+    assert "80.0" in shown and "66.9" not in shown and "67.0" in shown
+    assert "12 texts, of which 1 gave no readable second answer" in shown
+
+
+def test_a_version_that_leaves_the_old_one_s_interval_raises_an_alarm(client, admin):
+    former, row = make_judge(), make_judge(temperature=0.5)
+    alarm = {"dimension": "safety", "figure": "bias", "value": 0.71, "low": -0.1, "high": 0.2}
+    found = {"evaluator": str(former.public_id), "identity": former.identity_hash, "n": 45, "reason": ""}
+    row.calibration = calibrated() | {"former": found | {"alarms": [alarm]}}
+    row.save()
+    shown = page(client, "evaluator_detail", row.public_id)
+    assert "This version leaves the interval" in shown and "Safety, Bias: +0.71" in shown
+    assert "(before: −0.10 to +0.20)" in shown
+    assert page(client, "evaluator_list").count("left the old interval") == 1
+    row.calibration = calibrated() | {"former": found | {"alarms": []}}
+    row.save()
+    assert "stays within the intervals" in page(client, "evaluator_detail", row.public_id)
+    assert "left the old interval" not in page(client, "evaluator_list")
 
 
 def test_the_list_asks_the_same_number_of_questions_however_long_it_is(client, admin, django_assert_max_num_queries):
