@@ -1,6 +1,6 @@
 """DermEval: a local model that reads picture and narrative, no reference, and writes six lines."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -71,19 +71,28 @@ class DermEvalEvaluator(Evaluator):
             yield item, CannotEvaluate(scored.sentence) if isinstance(scored, Failure) else self._result(item, scored)
 
     def _result(self, item: Item, scored: Any) -> EvaluationResult:
-        critique, reading = scored.critique, self.row.identity["settings"]["reading"]
+        critique = scored.critique
         problems = [f"{DIMENSION_NAMES[key]} has no readable line" for key in critique.unread]
         if item.case.diagnosis and names_reference(scored.text, item.case.diagnosis):
             problems.append(f"it names the diagnosis “{item.case.diagnosis}”, which DermEval must not propose")
         unread = len(critique.unread)
         return EvaluationResult(
-            scores=critique.scores if reading == "greedy" else scored.expected,
+            scores=self._read(scored),
             critique=scored.text,
             parse_status="parsed" if not unread else "partial" if unread < len(critique.scores) else "failed",
             problem="; ".join(problems),
             tokens=scored.tokens,
             seconds=scored.seconds,
         )
+
+    def _read(self, scored: Any) -> Mapping[str, float | None]:
+        reading = self.row.identity["settings"]["reading"]
+        if reading == "fitted":
+            from modelhub.ml.dermeval_lines import FittedLines
+
+            return FittedLines.from_dict(self.row.identity["lines"]).read(scored.expected)
+        found: dict[str, Mapping[str, float | None]] = {"expected": scored.expected, "greedy": scored.critique.scores}
+        return found[reading]
 
     def _model(self) -> Any:
         """Raises ``ValueError`` where the files cannot be loaded or are not those that were registered."""

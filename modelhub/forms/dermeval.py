@@ -18,7 +18,17 @@ LABELS = {
     "momentum": (_("Momentum of the baseline"), _("How slowly the moving baseline follows the rewards.")),
     "unread_error": (_("Unread score counts as"), _("Squared points that an unreadable score costs; 25 is the scale.")),
     "temperature": (_("Sampling temperature"), _("Of the critiques that REINFORCE samples.")),
-    "reading": (_("Reading"), _("Greedy: the number as written. Expected: its mean by the model's probabilities.")),
+    "reading": (
+        _("Reading"),
+        _(
+            "Greedy: the number as written. Expected: its mean by the model's probabilities. Fitted: the expected one "
+            "on a line fitted to physicians' scores."
+        ),
+    ),
+    "fit_share": (
+        _("Held out for the lines"),
+        _("Share of the cases that neither stage learns from, for the fitted reading."),
+    ),
     "batch": (_("At once"), _("Fewer need less memory.")),
     "rank": (_("LoRA rank"), ""),
     "alpha": (_("LoRA alpha"), _("Commonly twice the rank.")),

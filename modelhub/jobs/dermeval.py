@@ -112,6 +112,8 @@ def write_plan(training: DermEvalTraining, folder: Path) -> Path:
     path, device = folder / "plan.json", best_device()
     if not path.exists():
         chosen = {name: value for name, value in training.settings.items() if name != "reading"}
+        if training.settings["reading"] != "fitted":
+            chosen["fit_share"] = 0.0
         chosen |= {
             "prompt": prompt_of(training.base),
             "device": device,
@@ -153,7 +155,9 @@ def follow(context: RunContext, training: DermEvalTraining, out: Path, seen: str
 
 def register(context: RunContext, training: DermEvalTraining, out: Path) -> None:
     """Both stages as evaluator versions, exactly once: their folders are named by the run, the rows made under the
-    lease. Raises ``JobFailed`` where the trainer left no adapter."""
+    lease, and until then the trainer's folder stays. Raises ``JobFailed`` where the trainer left no adapter."""
+    from modelhub.ml.dermeval_lines import read_lines
+
     adapters: dict[str, Any] = {}
     for stage in STAGES:
         made, target = out / stage / "adapter", adapter_folder(training, stage)
@@ -164,7 +168,7 @@ def register(context: RunContext, training: DermEvalTraining, out: Path) -> None
             shutil.copytree(made, draft)
             draft.rename(target)
         if target.is_dir():
-            adapters[stage] = weights_of(target)
+            adapters[stage] = {"sha256": weights_of(target), "lines": read_lines(out / stage).to_dict()}
     if not adapters:
         raise JobFailed("The trainer left no adapter. Try again; it goes on from its last checkpoint.")
     with context.holding(), transaction.atomic():

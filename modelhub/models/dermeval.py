@@ -11,7 +11,8 @@ from scoring.models import Rating, RubricVersion, Study
 class DermEvalTraining(models.Model):
     """What DermEval learned from, with and on.
 
-    ``curves``: by stage one object per logged step; ``adapters``: by stage the SHA-256 of its weights, once trained.
+    ``curves``: by stage one object per logged step; ``adapters``: by stage, once trained, the ``sha256`` of its weights
+    and the ``lines`` of its fitted reading (``modelhub.ml.dermeval_lines.FittedLines`` as plain data).
     """
 
     run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="dermeval_training")

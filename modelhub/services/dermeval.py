@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from modelhub.ml.dermeval_format import PROMPT, SHORT_PROMPT
+from modelhub.ml.dermeval_format import PROMPT, READINGS, SHORT_PROMPT
 from modelhub.models import DermEvalTraining, EvaluatorVersion, LearnedRating, ModelVersion, Run
 from modelhub.services.model_settings import Choice, Number, check_settings
 from modelhub.services.models import base_and_adapter
@@ -21,7 +21,6 @@ from scoring.services.audit import record_event
 
 PROVIDER = "dermeval"
 STAGES = {"sft": "supervised", "rl": "supervised + REINFORCE"}
-READINGS = ("greedy", "expected")
 LEAST_NARRATIVES = 8
 READER = 1  # raised when the same critique would be read in another way
 
@@ -34,6 +33,7 @@ RULES: dict[str, Number | Choice] = {
     "unread_error": Number(0, 25, open_low=True),
     "temperature": Number(0, 5, open_low=True),
     "reading": Choice(READINGS),
+    "fit_share": Number(0, 0.5),
     "batch": Number(1, 512, whole=True),
     "rank": Number(1, 512, whole=True),
     "alpha": Number(1, 1024, whole=True),
@@ -50,7 +50,8 @@ DEFAULTS: dict[str, Any] = {
     "momentum": 0.9,
     "unread_error": 25.0,
     "temperature": 1.0,
-    "reading": "greedy",
+    "reading": "fitted",
+    "fit_share": 0.15,
     "batch": 16,
     "rank": 16,
     "alpha": 32,
@@ -131,15 +132,18 @@ def adapter_folder(training: DermEvalTraining, stage: str) -> Path:
 
 
 def dermeval_identity(training: DermEvalTraining, stage: str) -> dict[str, Any]:
-    """Everything that could change a score, the rubric apart; ``ratings`` and ``cases`` by count and hash."""
+    """Everything that could change a score, the rubric apart; ``ratings`` by count and hash; ``lines`` are those of the
+    fitted reading, None where it is read in another way."""
     base, _ = base_and_adapter(training.base)
+    made, reading = training.adapters[stage], training.settings["reading"]
     keys = sorted(str(key) for key in training.ratings.values_list("public_id", flat=True))
     return {
         "provider": PROVIDER,
         "stage": stage,
         "training": str(training.run.public_id),
         "base_sha256": base.weights_hash,
-        "adapter_sha256": training.adapters[stage],
+        "adapter_sha256": made["sha256"],
+        "lines": made["lines"] if reading == "fitted" else None,
         "prompt_sha256": hashlib.sha256(prompt_of(training.base).encode()).hexdigest(),
         "reader": READER,
         "family": base.kin,
@@ -148,7 +152,7 @@ def dermeval_identity(training: DermEvalTraining, stage: str) -> dict[str, Any]:
         "settings": {
             "do_sample": False,
             "max_new_tokens": training.settings["max_new_tokens"],
-            "reading": training.settings["reading"],
+            "reading": reading,
         },
     }
 

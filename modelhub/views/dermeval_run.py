@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from modelhub.charts import curve_chart
 from modelhub.models import DermEvalTraining, EvaluatorVersion, Run
+from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
 
 MOST_POINTS, TABLE_POINTS = 400, 25
 TERMS = {"sft": ("loss",), "rl": ("reward", "baseline", "parse_rate", "loss")}
@@ -50,5 +51,13 @@ def dermeval_body(run: Run, settings: Any, thin: Any) -> dict[str, Any]:
         "charts": charts,
         "tables": tables,
         "evaluators": evaluators,
+        "fitted": found.settings.get("reading") == "fitted",
+        "lines": [stage_lines(stage, made["lines"]) for stage, made in found.adapters.items()],
         "settings": settings(found.settings),
     }
+
+
+def stage_lines(stage: str, lines: dict[str, Any]) -> dict[str, Any]:
+    """The lines of a stage's fitted reading, a row per dimension; ``line`` is None where there is none."""
+    rows = [{"name": DIMENSION_NAMES[key], "line": lines["lines"][key]} for key in DIMENSION_KEYS]
+    return {"name": stage_name(stage), "cases": lines["cases"], "narratives": lines["narratives"], "rows": rows}
