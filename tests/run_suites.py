@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 # What a page looks like in Chromium, and what torch computes, does not depend on the servers: one round is enough.
-ONCE = ("-m", "not browser", "--ignore=tests/ml")
+ONCE = ("-m", "not browser and not one_round", "--ignore=tests/ml")
 SECOND_ROUND = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
 
 

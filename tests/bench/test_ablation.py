@@ -101,6 +101,7 @@ def test_record_and_page_agree_and_are_of_the_shipped_models() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.one_round
 def test_a_small_one_runs_from_drawings_to_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -36,6 +36,7 @@ def last_line(output: str) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.one_round
 def test_both_halves_run_where_only_torch_and_transformers_are() -> None:
     command = [sys.executable, "-c", BARE, "--device", "cpu", "--shape", "tiny"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

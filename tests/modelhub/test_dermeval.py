@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from modelhub.evaluators.dermeval import DermEvalEvaluator
 from modelhub.evaluators.providers import open_evaluator
 from modelhub.jobs import dermeval as job
 from modelhub.jobs.base import RunContext, run_job
+from modelhub.ml.__main__ import main
 from modelhub.ml.dermeval_format import read_critique
 from modelhub.models import DermEvalTraining, EvaluationEntry, EvaluationRun, EvaluatorVersion, Run
 from modelhub.services.calibrating import compute_calibration
@@ -71,7 +73,21 @@ def finished(run: Run) -> Run:
     return run
 
 
-def test_it_is_trained_registered_and_scores_a_study() -> None:
+class TrainerHere:
+    """The trainer's command in this process, which has torch already; its own process is tested with the other
+    trainings."""
+
+    def __init__(self, folder: Path, command: list[str], *, cwd: Path) -> None:
+        self.status = main(command[command.index("modelhub.ml") + 1 :])
+
+    def poll(self) -> int:
+        return self.status
+
+
+@pytest.mark.slow
+@pytest.mark.one_round
+def test_it_is_trained_registered_and_scores_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "TrainerProcess", TrainerHere)
     actor, base, study = make_administrator(), make_base(synthetic=True), rated_study()
     asked = request_dermeval(base=base, study=study, settings=QUICK, actor=actor)
     assert asked.queue == "gpu"

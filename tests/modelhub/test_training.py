@@ -67,6 +67,8 @@ def test_nonsense_is_refused(bad):
         request_training(base=make_base(), dataset=make_dermcot(1), settings=bad, actor=None)
 
 
+@pytest.mark.slow
+@pytest.mark.one_round
 def test_a_trained_adapter_is_registered_once_with_its_provenance_and_writes():
     actor, base, dataset = make_administrator(), make_base(), make_dermcot(4)
     run = finished(request_training(base=base, dataset=dataset, settings=QUICK, actor=actor))
@@ -101,6 +103,8 @@ def test_a_trained_adapter_is_registered_once_with_its_provenance_and_writes():
     assert identity["adapter_sha256"] == adapter.weights_hash
 
 
+@pytest.mark.slow
+@pytest.mark.one_round
 def test_a_second_distillation_with_a_teacher_reads_no_case_again_and_the_cache_keeps_its_limit(settings):
     base, dataset = make_base(synthetic=True), make_dermcot(3)
     quick = QUICK | {"recipe": "dual_distillation", "epochs": 1}
@@ -206,6 +210,8 @@ def test_the_trainer_reads_what_was_frozen_and_no_truth():
     assert {name for record in records for name in record} == {"messages", "images", "skin_labels"}
 
 
+@pytest.mark.slow
+@pytest.mark.one_round
 def test_a_trainer_that_fails_is_quoted_in_plain_words():
     run = request_training(base=make_base(), dataset=make_dermcot(2), settings=QUICK | {"max_length": 16}, actor=None)
     finished(run)
