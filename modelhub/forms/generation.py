@@ -118,7 +118,7 @@ class GenerationForm(forms.Form):
         if chosen["source"]:
             cases = cases.filter(source=chosen["source"])
         cases = of_tone(cases, chosen["tone"])
-        if chosen["unwritten"]:
+        if chosen.get("unwritten"):
             written = Generation.objects.filter(case=OuterRef("pk"), model=chosen["model"], state=Generation.State.DONE)
             cases = cases.exclude(Exists(written))
         if chosen["with_image"]:

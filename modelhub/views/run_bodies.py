@@ -10,6 +10,7 @@ from modelhub.charts import curve_chart
 from modelhub.models import Generation, ModelVersion, Run, Training
 from modelhub.views.calibration import evaluation_body
 from modelhub.views.dermeval_run import dermeval_body
+from modelhub.views.drafting_run import drafting_body
 from modelhub.views.results import benchmark_runs, result_table
 
 PER_PAGE = 25
@@ -97,6 +98,7 @@ def _plain(run: Run, page: str | None) -> dict[str, Any]:
 
 BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
     Run.Kind.GENERATION: _generation,
+    Run.Kind.DRAFTING: lambda run, page: drafting_body(run, page, setting_rows),
     Run.Kind.TRAINING: _training,
     Run.Kind.DERMEVAL: _dermeval,
     Run.Kind.BENCHMARK: _benchmark,

@@ -98,8 +98,8 @@ def _conditioning(counts: dict[str, int]) -> str:
     return (
         "## What the first drafts were told\n\n"
         f"The first drafts of {told} narratives were written by a model that had been told the reference diagnosis "
-        f"while it reasoned, {blind} without it; of {unknown} this is not known. A text whose author was told the diagnosis "
-        "must not be read as one by a model that found it."
+        f"while it reasoned, {blind} without it; of {unknown} this is not known. A text whose author was told the "
+        "diagnosis must not be read as one by a model that found it."
     )
 
 

@@ -27,6 +27,7 @@ from scoring.services.studies import start_study
 from scoring.services.urgent import report_urgent
 from tests import factories as make
 from tests.modelhub import hub_rows
+from tests.modelhub.drafters import make_held_draft
 
 # Addresses that are no pages: they answer data, files or only a POST.
 NO_PAGES = {
@@ -59,6 +60,7 @@ NO_PAGES = {
     "comparisons:words",
     "comparisons:settle",
     "narratives:queue",
+    "modelhub:draft_pass",
     "modelhub:run_cancel",
     "modelhub:run_retry",
     "modelhub:dataset_export",
@@ -256,10 +258,12 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     model = benchmark.candidates.first()
     generation = model.generations.first()
     evaluation = hub_rows.make_evaluation_run([(make.make_version(), 4.0, 3.0)])
+    draft = make_held_draft(model, make.make_case())
     failed = hub_rows.make_run(state=Run.State.FAILED, error="Out of memory.", title="A failed run")
     arguments |= {
         "modelhub:model_detail": [model.public_id],
         "modelhub:generation_detail": [generation.public_id],
+        "modelhub:draft_detail": [draft.public_id],
         "modelhub:run_detail": [benchmark.run.public_id],
         "modelhub:dataset_detail": [dataset.public_id],
         "modelhub:retrain": [dataset.public_id],
@@ -268,4 +272,5 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
         "modelhub:evaluator_detail": [benchmark.evaluator.public_id],
         "modelhub:filter_candidates": [evaluation.run.public_id],
     }
-    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in (failed, artifact.run, evaluation.run)]
+    runs = (failed, artifact.run, evaluation.run, draft.drafting.run)
+    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in runs]

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from modelhub.drafting.recipe import prompt_words
 from modelhub.jobs.base import run_job
-from modelhub.models import ModelVersion, Run
-from modelhub.services.drafting import request_drafting
+from modelhub.models import Draft, DraftingRun, DraftStage, ModelVersion, Run
+from modelhub.services.drafting import request_drafting, stage_prompt
 from modelhub.services.endpoints import register_endpoint
 from scoring.models import Case
 from tests.chat_server import Asked, Reply, chat
@@ -51,6 +52,35 @@ def ask(model: ModelVersion, cases: list[Case], **changes: Any) -> Run:
     values: dict[str, Any] = {"conditioning": "none", "settings": SETTINGS, "actor": None}
     chosen = Case.objects.filter(pk__in=[case.pk for case in cases])
     return request_drafting(cases=chosen, model=model, **(values | changes))
+
+
+def make_held_draft(model: ModelVersion, case: Case, text: str = "Seborrheic keratosis on the forearm.") -> Draft:
+    """A draft with a flagged caption, made directly where a worker would have made it."""
+    run = Run.objects.create(kind=Run.Kind.DRAFTING, title="Drafts", state=Run.State.SUCCEEDED)
+    asked = DraftingRun.objects.create(
+        run=run,
+        model=model,
+        conditioning="label_at_reasoning",
+        retry_leaks=True,
+        settings={"seed": 42},
+        manifest={"prompts": {}},
+        recipe_hash="0" * 64,
+    )
+    draft = Draft.objects.create(drafting=asked, case=case, recipe_hash=asked.recipe_hash, state=Draft.State.LEAK)
+    DraftStage.objects.create(
+        draft=draft,
+        kind=DraftStage.Kind.CAPTION,
+        number=1,
+        prompt=stage_prompt("caption"),
+        asked=prompt_words("caption"),
+        key="0" * 64,
+        identity={"backend": "openai"},
+        text=text,
+        flags=[{"kind": "names_reference", "words": "Seborrheic keratosis"}],
+        state=DraftStage.State.LEAK,
+        seconds=1.5,
+    )
+    return draft
 
 
 def finished(run: Run) -> Run:

@@ -15,12 +15,13 @@ from django.core.files.base import ContentFile
 from django.urls import URLResolver, get_resolver, reverse
 from PIL import Image, PngImagePlugin
 
-from modelhub.models import Generation, ModelVersion, PromptVersion, Run
+from modelhub.models import Draft, Generation, ModelVersion, PromptVersion, Run
 from scoring.models import NarrativeVersion, Rating, Score
 from scoring.rubric import DIMENSION_KEYS
 from scoring.services.cases import create_case
 from scoring.services.queue import enqueue_versions
 from tests.factories import claim, make_dermatologist, make_rater, make_source, make_version, rate
+from tests.modelhub.drafters import make_held_draft
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,9 @@ CANARIES = (
     "canary-run",
     "canary-prompt",
     "canary-setting",
+    "canary-caption",
+    "label_at_reasoning",
+    "told the label",
     "canary-source",
     "canary-key",
     "canary-group",
@@ -87,6 +91,8 @@ def planted(study, rater):
             settings={"a": "canary-setting"},
         )  # fmt: skip
         versions.append(version)
+    make_held_draft(model, versions[0].narrative.case, text="canary-caption")
+    NarrativeVersion.objects.update(conditioning="label_at_reasoning")
     enqueue_versions(study=study, versions=versions, actor=None)
     colleague = make_rater(study, username="canary-colleague", first_name="canary-colleague")
     for _ in versions:
@@ -123,11 +129,13 @@ def addresses(assignment) -> dict[str, str]:
     version = assignment.version
     narrative, case = version.narrative, version.narrative.case
     image = case.images.get()
+    run = Run.objects.get(kind=Run.Kind.GENERATION)
     about = {
         "rating": assignment, "cases": case, "study": assignment.study, "narratives": narrative,
         "cases:image": image, "cases:thumbnail": image,
-        "modelhub:model_detail": ModelVersion.objects.get(), "modelhub:generation_detail": Run.objects.get(),
-        "modelhub:run_detail": Run.objects.get(), "modelhub:run_cancel": Run.objects.get(),
+        "modelhub:model_detail": ModelVersion.objects.get(), "modelhub:generation_detail": Generation.objects.first(),
+        "modelhub:run_detail": run, "modelhub:run_cancel": run, "modelhub:draft_detail": Draft.objects.get(),
+        "modelhub:draft_pass": Draft.objects.get(),
     }  # fmt: skip
     fixed = {"study": assignment.study.public_id, "case": case.public_id, "number": 1, "position": 1, "state": "pause",
              "part": "raters"}  # fmt: skip
