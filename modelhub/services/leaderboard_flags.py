@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from modelhub.models import Evaluation, EvaluatorVersion, Generation, ModelVersion, Training
+from modelhub.models import Draft, Evaluation, EvaluatorVersion, Generation, ModelVersion, Training
 from scoring.models import DatasetVersion
 
 FAMILY, ITSELF, CIRCULAR = "family", "itself", "circular"
@@ -54,5 +54,7 @@ def _chose(evaluator: EvaluatorVersion, dataset: DatasetVersion) -> bool:
 def _wrote(evaluator: EvaluatorVersion, dataset: DatasetVersion) -> bool:
     if evaluator.model is None:
         return False
-    written = Generation.objects.filter(model=evaluator.model)
-    return written.filter(version__narrative__in=dataset.items.values("version__narrative")).exists()
+    lessons = dataset.items.values("version__narrative")
+    written = Generation.objects.filter(model=evaluator.model, version__narrative__in=lessons)
+    drafted = Draft.objects.filter(drafting__model=evaluator.model, version__narrative__in=lessons)
+    return written.exists() or drafted.exists()

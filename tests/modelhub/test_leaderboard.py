@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from modelhub.jobs.base import run_job
-from modelhub.models import BenchmarkRun, Evaluation, Leaderboard, Run, Training
+from modelhub.models import BenchmarkRun, Draft, Evaluation, Leaderboard, Run, Training
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.leaderboard_flags import flags_of
 from modelhub.services.leaderboards import AFTER_FAILURE, request_leaderboards
@@ -22,6 +22,7 @@ from tests.factories import make_administrator, make_rater, make_study, rate
 from tests.modelhub import hub_rows
 from tests.modelhub.board_rows import make_board, make_cases
 from tests.modelhub.datasets import make_dermbench, make_dermcot
+from tests.modelhub.drafters import make_held_draft
 
 pytestmark = pytest.mark.django_db
 
@@ -217,6 +218,16 @@ class TestFlags:
         Evaluation.objects.filter(pk=scored.pk).update(created_at=dataset.study.created_at)
         assert flags_of(adapter, evaluator) == [{"kind": "circular", "detail": str(dataset)}]
         assert flags_of(base, evaluator) == []
+
+    def test_a_judge_that_drafted_what_the_candidate_learnt_from(self):
+        judge, base, dataset = hub_rows.make_model(), hub_rows.make_model(), make_dermcot(1)
+        adapter = hub_rows.make_model(kind="adapter", base=base)
+        Training.objects.create(run=hub_rows.make_run(kind="training"), base=base, dataset=dataset, result=adapter)
+        assert flags_of(adapter, self.judge(judge)) == []
+        version = dataset.items.first().version
+        draft = make_held_draft(judge, version.narrative.case)
+        Draft.objects.filter(pk=draft.pk).update(version=version, state=Draft.State.DONE)
+        assert flags_of(adapter, self.judge(judge)) == [{"kind": "circular", "detail": str(dataset)}]
 
 
 def test_words_are_counted_in_both_scripts():
