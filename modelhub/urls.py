@@ -14,6 +14,7 @@ from modelhub.views import (
     generations,
     leaderboard,
     models,
+    references,
     registration,
     runs,
 )
@@ -51,6 +52,8 @@ urlpatterns = [
     path("dermbench/runs/<uuid:public_id>/records.csv", benchmarks.benchmark_records, name="benchmark_records"),
     path("leaderboard/", leaderboard.leaderboard, name="leaderboard"),
     path("leaderboard/<uuid:public_id>/figures.csv", leaderboard.leaderboard_csv, name="leaderboard_csv"),
+    path("dermbench/references/", references.reference_sources, name="reference_sources"),
+    path("dermbench/references/<uuid:public_id>/", references.references, name="references"),
     path("dermbench/ablation/", ablation.ablation, name="ablation"),
     path("compare/", compare.compare, name="compare"),
     path("artifacts/<uuid:public_id>/", artifacts.artifact, name="artifact"),

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-ADMINISTRATOR, RESEARCHER = "administrator", "researcher"
+ADMINISTRATOR, RESEARCHER, ADJUDICATOR = "administrator", "researcher", "adjudicator"
 
 View = Callable[..., HttpResponseBase]
 
@@ -26,6 +26,23 @@ def staff_form(view: View) -> View:
 
 def administrator_form(view: View) -> View:
     return never_cache(_for_roles(view, ADMINISTRATOR))
+
+
+def reference_page(view: View) -> View:
+    """A page that names no model: adjudicators decide here, researchers look."""
+    return never_cache(require_safe(_for_roles(view, ADMINISTRATOR, RESEARCHER, ADJUDICATOR)))
+
+
+def reference_form(view: View) -> View:
+    """Such a page with a form that adjudicators and administrators may send."""
+    reading = _for_roles(view, ADMINISTRATOR, RESEARCHER, ADJUDICATOR)
+    sending = _for_roles(view, ADMINISTRATOR, ADJUDICATOR)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return (sending if request.method == "POST" else reading)(request, *args, **kwargs)
+
+    return never_cache(guarded)
 
 
 def staff_action(view: View) -> View:

@@ -58,6 +58,7 @@ def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "artifacts": Artifact.objects.filter(dataset=dataset).order_by("-created_at")[:5],
         "trainings": Training.objects.filter(dataset=dataset).select_related("run", "base", "result").order_by("-pk"),
         "is_dermcot": dataset.kind != DatasetVersion.Kind.DERMBENCH,
+        "exclusions": dataset.exclusions.select_related("version__narrative__case", "excluded_by").order_by("pk"),
     }
     return render(request, "modelhub/dataset_detail.html", context)
 

@@ -21,7 +21,7 @@ from scoring.exporters.step_labels import step_label_lines
 from scoring.exporters.zip_stream import ZipStream
 from scoring.models import DatasetItem, DatasetVersion, OwnDiagnosis, Rating
 from scoring.pseudonym import pseudonym
-from scoring.services.datasets import CERTIFIED, FILTERED
+from scoring.services.datasets import CERTIFIED, FILTERED, PUBLISHED
 
 DATA_FILES = {
     DatasetVersion.Kind.DERMCOT: "train.jsonl",
@@ -214,6 +214,12 @@ def _images(dataset: DatasetVersion) -> Iterator[ImageEntry]:
                 yield entry
 
 
+def _part(dataset: DatasetVersion) -> str:
+    if dataset.kind == DatasetVersion.Kind.FILTERED:
+        return FILTERED
+    return PUBLISHED if dataset.rule else CERTIFIED
+
+
 def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[str, str]) -> dict[str, Any]:
     report = tally.report
     return {
@@ -227,8 +233,18 @@ def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[st
         "study": {"id": str(dataset.study.public_id), "protocol_hashes": sorted(tally.protocols)},
         "rubrics": sorted(tally.rubrics),
         "policies": [{"content_hash": key, "settings": tally.policies[key]} for key in sorted(tally.policies)],
-        "part": FILTERED if dataset.kind == DatasetVersion.Kind.FILTERED else CERTIFIED,
+        "part": _part(dataset),
         "rule": {"words": dataset.rule, "content_hash": dataset.rule_hash} if dataset.rule else None,
+        "excluded_references": [
+            {
+                "case": str(one.version.narrative.case.public_id),
+                "version": str(one.version.public_id),
+                "flags": one.kinds,
+                "reason": one.reason,
+                "by": pseudonym(dataset.study.public_id, one.excluded_by.public_id),
+            }
+            for one in dataset.exclusions.select_related("version__narrative__case", "excluded_by").order_by("pk")
+        ],
         "prompt": prompt if dataset.kind != DatasetVersion.Kind.DERMBENCH else None,
         "counts": {
             "records": report.records,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scoring.models import DatasetVersion
+from scoring.services.datasets import PUBLISHED
 
 _WHAT = {
     DatasetVersion.Kind.DERMCOT: (
@@ -23,6 +24,12 @@ _WHAT = {
         "lists all images of the case. These cases must not be used for training."
     ),
 }
+
+_PUBLISHED = (
+    "Reference narratives of held-out cases **as they were published, certified by nobody here**; the texts listed "
+    "under `excluded_references` in `manifest.json` were left out by an adjudicator, with the reason. "
+    "`dermbench.jsonl` has the published layout. These cases must not be used for training."
+)
 
 
 def data_card(dataset: DatasetVersion, manifest: dict[str, Any]) -> str:
@@ -47,7 +54,7 @@ def data_card(dataset: DatasetVersion, manifest: dict[str, Any]) -> str:
 
 **Research use only.** Not a medical device; not for diagnosis or treatment. The texts need clinical review.
 
-{_WHAT[DatasetVersion.Kind(dataset.kind)]}
+{_PUBLISHED if manifest["part"] == PUBLISHED else _WHAT[DatasetVersion.Kind(dataset.kind)]}
 
 Content hash: `{manifest["content_hash"]}`. Frozen: {manifest["frozen_at"][:10]}.
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.certification import Certification
 from scoring.models.fields import PublicIdModel
@@ -14,7 +15,8 @@ class DatasetVersion(PublicIdModel):
     """DermCoT vN (certified training cases), DermBench vN (certified evaluation cases), or a filtered part of DermCoT:
     training texts that an automatic rule kept and nobody certified, so a kind of its own, never counted with others.
 
-    ``rule``, ``rule_hash``: the filtered part's, in words and as a hash; empty for what was certified.
+    ``rule``, ``rule_hash``: what kept its texts, in words and as a hash, where nobody certified them: of a filtered
+    part, and of a DermBench made of references as they were published; empty for what was certified.
     ``content_hash`` covers every item's text, case, ratings and image checksums, in order.
     """
 
@@ -39,8 +41,11 @@ class DatasetVersion(PublicIdModel):
             models.UniqueConstraint(fields=["kind", "number"], name="datasets_are_numbered_by_kind"),
             models.CheckConstraint(condition=Q(item_count__gte=1), name="a_dataset_is_not_empty"),
             models.CheckConstraint(
-                condition=Q(kind="filtered", rule__gt="", rule_hash__gt="") | (~Q(kind="filtered") & Q(rule="")),
+                condition=Q(kind="filtered", rule__gt="", rule_hash__gt="") | ~Q(kind="filtered"),
                 name="a_filtered_part_names_its_rule",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="dermcot") | Q(rule=""), name="dermcot_holds_certified_texts_alone"
             ),
         ]
 
@@ -49,9 +54,10 @@ class DatasetVersion(PublicIdModel):
 
 
 class DatasetItem(models.Model):
-    """One version in a dataset; ``record`` is what the content hash covers, its ``part`` says certified or filtered.
+    """One version in a dataset; ``record`` is what the content hash covers, its ``part`` says certified, filtered or
+    published.
 
-    ``certification`` is ``None`` in a filtered part.
+    ``certification`` is ``None`` but in what was certified.
     """
 
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="items")
@@ -74,3 +80,40 @@ class DatasetItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset} #{self.position}"
+
+
+class ReferenceFlag(models.Model):
+    """What may be wrong with a text that came with an imported case; see ``scoring.reference_flags``."""
+
+    class Kind(models.TextChoices):
+        REFUSAL = "refusal", _("Refuses to answer")
+        CONTRARY = "contrary", _("Concludes against its label")
+        STUB = "stub", _("Its label is a file name")
+
+    version = models.ForeignKey(NarrativeVersion, on_delete=models.CASCADE, related_name="reference_flags")
+    kind = models.CharField(max_length=12, choices=Kind)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "kind"], name="a_reference_is_flagged_once_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.version}"
+
+
+class ReferenceExclusion(models.Model):
+    """A flagged reference that a benchmark version leaves out: why, and by whom. ``kinds`` as of its flags then."""
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="exclusions")
+    version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="+")
+    kinds = models.JSONField()
+    reason = models.TextField()
+    excluded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "version"], name="a_dataset_excludes_a_reference_once"),
+            models.CheckConstraint(condition=~Q(reason=""), name="an_exclusion_says_why"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} without {self.version}"

@@ -16,7 +16,7 @@ from scoring.services.audit import record_event
 
 DERMCOT, DERMBENCH = DatasetVersion.Kind.DERMCOT, DatasetVersion.Kind.DERMBENCH
 SPLIT_OF_KIND = {DERMCOT: Split.TRAINING, DERMBENCH: Split.EVALUATION}
-CERTIFIED, FILTERED = "certified", "filtered"  # the part that an item is in
+CERTIFIED, FILTERED, PUBLISHED = "certified", "filtered", "published"  # the part that an item is in
 BATCH = 500
 
 
@@ -235,7 +235,7 @@ def _with_details(chosen: QuerySet[Certification]) -> Iterator[Certification]:
 
 
 def _previous(kind: str, study: Study) -> DatasetVersion | None:
-    return DatasetVersion.objects.filter(kind=kind, study=study).order_by("-number").first()
+    return DatasetVersion.objects.filter(kind=kind, study=study, rule="").order_by("-number").first()
 
 
 def _store(

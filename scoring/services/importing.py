@@ -16,6 +16,7 @@ from scoring.services.audit import record_event
 from scoring.services.cases import check_case, store_case
 from scoring.services.images import MAX_BYTES, CleanImage, ImageRefused, clean_image
 from scoring.services.narratives import check_text, create_narrative
+from scoring.services.references import flag_reference
 
 MOST_NAMED = 1_000  # problems kept by name; all are counted
 DEEPEST = 3
@@ -149,7 +150,9 @@ def _take(
         with holding(), transaction.atomic():
             stored = store_case(case=case, group_key=record.group_key, split=split, pictures=pictures)
             if record.narrative and stored is case:  # else somebody stored it meanwhile
-                create_narrative(case=stored, text=record.narrative, author_kind=NarrativeVersion.Author.IMPORT)
+                flag_reference(
+                    create_narrative(case=stored, text=record.narrative, author_kind=NarrativeVersion.Author.IMPORT)
+                )
         report.created += 1
     except ValidationError as error:
         report.refuse(RecordProblem(record.source_key, " ".join(error.messages)))

@@ -22,6 +22,7 @@ from scoring.services.narratives import revise_version
 from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from scoring.services.queue import claim_version
 from scoring.services.ratings import submit_rating
+from scoring.services.references import flag_reference
 from scoring.services.reveals import reveal_reference
 from scoring.services.studies import start_study
 from scoring.services.urgent import report_urgent
@@ -259,6 +260,8 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     generation = model.generations.first()
     evaluation = hub_rows.make_evaluation_run([(make.make_version(), 4.0, 3.0)])
     draft = make_held_draft(model, make.make_case())
+    reference = make.make_version(case=make.make_case(split="evaluation"), author_kind="import")
+    flag_reference(reference)
     failed = hub_rows.make_run(state=Run.State.FAILED, error="Out of memory.", title="A failed run")
     arguments |= {
         "modelhub:model_detail": [model.public_id],
@@ -267,6 +270,7 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
         "modelhub:run_detail": [benchmark.run.public_id],
         "modelhub:dataset_detail": [dataset.public_id],
         "modelhub:retrain": [dataset.public_id],
+        "modelhub:references": [reference.narrative.case.source.public_id],
         "modelhub:benchmark_detail": [benchmark.run.public_id],
         "modelhub:benchmark_records": [benchmark.run.public_id],
         "modelhub:evaluator_detail": [benchmark.evaluator.public_id],
