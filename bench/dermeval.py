@@ -50,7 +50,7 @@ SETTINGS: dict[str, Any] = {
     "temperature": 0.5,
     "checkpoint_every_steps": 25,
 }
-SHORT = Plan(170, 40, 4, (1,), SETTINGS | {"sft_steps": 250, "sft_lr": 4e-3, "rl_steps": 8, "rl_lr": 3e-4})
+SHORT = Plan(140, 30, 4, (1,), SETTINGS | {"sft_steps": 120, "sft_lr": 4e-3, "rl_steps": 4, "rl_lr": 3e-4})
 FULL = Plan(300, 40, 4, (11, 12, 13), SETTINGS | {"sft_steps": 600, "sft_lr": 4e-3, "rl_steps": 16, "rl_lr": 3e-4})
 
 
