@@ -64,7 +64,7 @@ def mean_interval(
         return refused
     mean = fmean(values)
     error = math.sqrt(_variance(values, labels, mean))
-    return _around(len(values), mean, error, len(set(labels)) - 1, scale)
+    return interval_around(len(values), mean, error, len(set(labels)) - 1, scale)
 
 
 def crossed_interval(
@@ -84,7 +84,7 @@ def crossed_interval(
     by_case, by_rater = _variance(values, clusters, mean), _variance(values, raters, mean)
     both = _variance(values, list(zip(clusters, raters, strict=True)), mean)
     variance = max(by_case + by_rater - both, by_case, by_rater)  # the difference may fall below its parts by chance
-    found = _around(len(values), mean, math.sqrt(variance), min(cases, people) - 1, scale)
+    found = interval_around(len(values), mean, math.sqrt(variance), min(cases, people) - 1, scale)
     return CrossedInterval(found, cases, people, False)
 
 
@@ -127,7 +127,7 @@ def _variance(values: Sequence[float], labels: Sequence[Hashable], mean: float) 
     return m / (m - 1) * math.fsum(r * r for r in residuals.values()) / len(values) ** 2
 
 
-def _around(n: int, mean: float, error: float, degrees: int, scale: Ends | None) -> Interval:
+def interval_around(n: int, mean: float, error: float, degrees: int, scale: Ends | None) -> Interval:
     reach = t_quantile(0.5 + LEVEL / 2, degrees) * error
     if scale is None:
         return Interval(n, mean, mean - reach, mean + reach)

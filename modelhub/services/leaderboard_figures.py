@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from modelhub.models import BenchmarkRun, Leaderboard, ModelVersion
 from modelhub.services.benchmark_results import table_results
+from modelhub.services.corrected_means import corrected_means
 from modelhub.services.evaluations import evaluator_summary
 from modelhub.services.human_figures import human_figures
 from modelhub.services.leaderboard_flags import flags_of
@@ -22,7 +23,8 @@ def refresh_leaderboard(board: Leaderboard) -> bool:
         changed |= {"machine_mark": machine_mark(board), "machine": machine_figures(board)}
     if people_are_behind(board) or changed:
         models = [model for model, _ in sources_of(board)]
-        changed |= {"people_mark": people_mark(board), "people": human_figures(board, models)}
+        people = human_figures(board, models) | {"corrected": corrected_means(board)}
+        changed |= {"people_mark": people_mark(board), "people": people}
     if changed:
         Leaderboard.objects.filter(pk=board.pk).update(**changed, computed_at=timezone.now())
     return bool(changed)

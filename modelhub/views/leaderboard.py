@@ -79,4 +79,20 @@ def _people_context(people: dict[str, Any], board: Board) -> dict[str, Any]:
     rated = [{"model": model, "cells": [figure(model, key) for key in keys]} for model in people.get("ratings", [])]
     name = _("overall") if board.key == OVERALL else board.name
     asked = [question for question in people.get("preferences", []) if question["question"] == board.key]
-    return {"rated": rated, "rated_columns": [ROW_NAMES[key] for key in keys], "preferences": asked, "asked_name": name}
+    return {
+        "rated": rated,
+        "corrected": [_corrected(model, board) for model in people.get("corrected", [])],
+        "rated_columns": [ROW_NAMES[key] for key in keys],
+        "preferences": asked,
+        "asked_name": name,
+    }
+
+
+def _corrected(model: dict[str, Any], board: Board) -> dict[str, Any]:
+    """The question asked, or the mean of six where it is another."""
+    found = model["dimensions"].get(board.key, model[OVERALL])
+    return {"name": model["name"], **found, "figure": _plain(found)}
+
+
+def _plain(found: dict[str, Any]) -> Figure:
+    return Figure(found["n"], found["mean"], found["low"], found["high"], found["reason"])

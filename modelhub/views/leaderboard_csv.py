@@ -93,6 +93,12 @@ def _people(people: dict[str, Any]) -> Iterator[Line]:
         for key in (OVERALL, *DIMENSION_KEYS):
             name = {"model": model["name"], "model_id": model["model"]}
             yield {"block": "ratings", "series": key, **name, **_figure(model, key)}
+    for model in people.get("corrected", []):
+        for key in (OVERALL, *DIMENSION_KEYS):
+            found = _figure(model, key)
+            name = {"model": model["name"], "model_id": model["model"]}
+            note = f"{found['rated']} rated by people, evaluator's own mean {found['raw']}, weight {found['weight']}"
+            yield {"block": "corrected", "series": key, **name, **found, "note": note}
     for question in people.get("preferences", []):
         for standing in question["standings"]:
             for each in standing["models"]:

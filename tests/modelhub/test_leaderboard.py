@@ -3,10 +3,11 @@
 import uuid
 
 import pytest
+from django.db.models import Avg
 from django.utils import timezone
 
 from modelhub.jobs.base import run_job
-from modelhub.models import BenchmarkRun, Draft, Evaluation, Leaderboard, Run, Training
+from modelhub.models import BenchmarkRun, Draft, Evaluation, EvaluationScore, Leaderboard, Run, Training
 from modelhub.services.evaluations import evaluator_version
 from modelhub.services.leaderboard_flags import flags_of
 from modelhub.services.leaderboards import AFTER_FAILURE, request_leaderboards
@@ -137,6 +138,31 @@ def test_people_stand_beside_and_speak_for_themselves_where_they_are_few(admin):
     overall = rated["overall"]
     assert (overall["mean"], overall["raters"], overall["clusters"]) == (2.5, 2, 8)
     assert overall["these_raters_only"] is True
+
+
+def test_means_are_corrected_to_people_s_beside_the_raw_ones(admin):
+    """Physicians find 34 of 40 texts one point worse than the evaluator does."""
+    benchmark = rated_board(admin, 40)
+    model = benchmark.candidates.order_by("pk").first()
+    study = make_study(overlap=1)
+    rater = make_rater(study)
+    entries = list(benchmark.entries.filter(model=model).select_related("evaluation__version").order_by("pk"))
+    enqueue_versions(study=study, versions=[entry.evaluation.version for entry in entries[:34]], actor=None)
+    said = {}
+    for _ in range(34):
+        rating = rate(study, rater, 3)
+        type(rating).objects.filter(pk=rating.pk).update(sealed_at=rating.created_at)
+        scores = EvaluationScore.objects.filter(evaluation__version=rating.version)
+        for key, value in scores.values_list("dimension", "value"):
+            said[rating.version_id, key] = max(0.0, value - 1.0)
+            rating.scores.filter(dimension=key).update(value=said[rating.version_id, key])
+    (found,) = computed().people["corrected"]
+    safety = found["dimensions"]["safety"]
+    raw = EvaluationScore.objects.filter(evaluation__in=[entry.evaluation for entry in entries], dimension="safety")
+    assert (found["model"], safety["n"], safety["rated"], safety["unrated"]) == (str(model.public_id), 40, 34, 6)
+    assert safety["raw"] == pytest.approx(raw.aggregate(mean=Avg("value"))["mean"])
+    assert safety["bias"] > 0.8 and safety["low"] < safety["mean"] < safety["raw"] - 0.5
+    assert set(found["dimensions"]) == set(DIMENSION_KEYS) and found["overall"]["rated"] == 34
 
 
 def vote(benchmark: BenchmarkRun, study, rater, case, choice: str, number: int) -> None:
