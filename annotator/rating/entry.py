@@ -2,8 +2,8 @@
 
 Fields: ``<dimension>`` is a level "0" to "5" or "x" (cannot judge), ``<dimension>_reason`` a key of
 ``CANNOT_JUDGE_REASONS``, ``<dimension>_comment`` free text, ``comment`` about the whole, ``step-<n>``
-a corrected step, n from 1, ``write-<step kind>`` a part of a text from scratch. Marks have their own
-(``annotator.rating.marking``).
+a corrected step, n from 1, ``write-<step kind>`` a part of a text from scratch, ``own-diagnosis`` and
+``own-confidence`` what she holds the case to be. Marks have their own (``annotator.rating.marking``).
 """
 
 import re
@@ -24,10 +24,12 @@ from scoring.services.ratings import ScoreInput
 
 CANNOT_JUDGE = "x"
 WRITE = "write-"
+OWN = "own-"
 LONGEST_FIELD = 10_000
 LONGEST_ACTIVE_SECONDS = 12 * 3600
 _STEP_FIELD = re.compile(r"step-([1-9]\d{0,3})")
 _WRITTEN = frozenset(f"{WRITE}{kind}" for kind in STEP_KINDS)
+_OWN = frozenset({f"{OWN}diagnosis", f"{OWN}confidence"})
 _SCORE_FIELDS = frozenset(
     {"comment"} | {f"{key}{suffix}" for key in DIMENSION_KEYS for suffix in ("", "_reason", "_comment")}
 )
@@ -134,7 +136,8 @@ def known_fields(data: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    return name in _SCORE_FIELDS or name in _WRITTEN or bool(_STEP_FIELD.fullmatch(name) or MARK_FIELD.fullmatch(name))
+    named = _SCORE_FIELDS | _WRITTEN | _OWN
+    return name in named or bool(_STEP_FIELD.fullmatch(name) or MARK_FIELD.fullmatch(name))
 
 
 def rating_fields(rating: Rating) -> dict[str, str]:

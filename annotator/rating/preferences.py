@@ -1,8 +1,7 @@
 """Comparing two texts blind: her next pair, her vote, her own votes."""
 
-import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -11,19 +10,23 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.rating.door import rater_page
+from annotator.rating.drafting import answer_draft, kept_draft
 from annotator.rating.entry import LONGEST_FIELD, active_seconds
 from annotator.rating.preference_page import comparing_page, previous_vote
 from scoring.models import Enrolment, Pair, PairSlot, Preference, PreferenceChoice, Skip, Study
 from scoring.models.preference import OVERALL
 from scoring.services.preferences import (
+    COMMENT,
     QUESTIONS,
     arms_shown,
     claim_pair,
-    drafted_choices,
+    drafted,
     renew_pair,
     save_pair_draft,
     skip_pair,
@@ -32,7 +35,6 @@ from scoring.services.preferences import (
 
 PAGE_SIZE = 25
 UNPROCESSABLE = 422
-HIGHEST_REVISION = 2_000_000_000
 
 
 def own_pair(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -88,47 +90,59 @@ def compare(request: HttpRequest, slot: PairSlot) -> HttpResponse:
         messages.info(request, _("That pair was taken out of the study."))
         return redirect("preferences:next")
     renew_pair(slot=slot, rater=request.user)
-    choices, revision = drafted_choices(slot=slot, rater=request.user)
-    return _page(request, slot, choices, revision)
+    return _page(request, slot)
 
 
 def _page(
     request: HttpRequest,
     slot: PairSlot,
-    choices: dict[str, str],
-    revision: int,
     *,
+    sent: dict[str, str] | None = None,
     errors: dict[str, list[str]] | None = None,
     problems: list[str] | None = None,
 ) -> HttpResponse:
+    """With her draft, or with what she has just ``sent`` and was refused."""
     before = Preference.objects.filter(rater=request.user.pk, slot__isnull=False).order_by("-created_at")
-    context = comparing_page(slot, choices, errors) | {
-        "revision": revision,
+    content, revision = drafted(slot=slot, rater=request.user)
+    fields = content.get("fields", {}) if sent is None else sent
+    context = comparing_page(slot, fields, errors) | {
+        **kept_draft(content, revision),
         "client_uuid": uuid.uuid5(slot.public_id, str(request.user.public_id)),  # type: ignore[union-attr]
         "previous": previous_vote(before.select_related("case", "slot__study", "slot__pair__comparison").first()),
-        "comment": request.POST.get("comment", ""),
+        "comment": fields.get(COMMENT, ""),
         "problems": problems or [],
     }
-    status = UNPROCESSABLE if errors or problems else 200
-    return render(request, "rating/preference.html", context, status=status)
+    if sent is not None and _by_script(request):
+        main = render_to_string("rating/partials/pair.html", context, request)
+        case = {"main": main, "url": reverse("preferences:compare", args=[slot.public_id])}
+        return JsonResponse({"case": case}, status=UNPROCESSABLE)
+    return render(request, "rating/preference.html", context, status=200 if sent is None else UNPROCESSABLE)
+
+
+def _by_script(request: HttpRequest) -> bool:
+    return request.headers.get("X-Requested-With") == "fetch"
 
 
 def _vote(request: HttpRequest, slot: PairSlot) -> HttpResponse:
+    """To the next pair; a script is told its address as ``{"go"}``, and refused with the page as ``{"case"}``."""
     choices = {key: request.POST.get(key, "") for key in QUESTIONS}
+    comment = request.POST.get("comment", "").strip()[:LONGEST_FIELD]
     try:
         vote(
             slot=slot,
             rater=request.user,
             client_uuid=_sent_uuid(request, slot),
             choices=choices,
-            comment=request.POST.get("comment", "").strip()[:LONGEST_FIELD],
+            comment=comment,
             active_seconds=active_seconds(request.POST.get("active_seconds")),
         )
     except ValidationError as refused:
         keyed = hasattr(refused, "error_dict")
         errors = refused.message_dict if keyed else {}
-        return _page(request, slot, choices, 0, errors=errors, problems=[] if keyed else refused.messages)
-    return redirect("preferences:next")
+        sent = choices | {COMMENT: comment}
+        return _page(request, slot, sent=sent, errors=errors, problems=[] if keyed else refused.messages)
+    following = reverse("preferences:next")
+    return JsonResponse({"go": following}) if _by_script(request) else redirect(following)
 
 
 def _sent_uuid(request: HttpRequest, slot: PairSlot) -> uuid.UUID:
@@ -141,24 +155,23 @@ def _sent_uuid(request: HttpRequest, slot: PairSlot) -> uuid.UUID:
 @own_pair
 @require_POST
 def keep_draft(request: HttpRequest, slot: PairSlot) -> JsonResponse:
-    """JSON ``{"revision": n, "fields": {question: choice}}`` in, ``{"revision": n}`` out.
+    """As ``answer_draft``; what is no question of the page is dropped."""
+    return answer_draft(
+        request,
+        _known_fields,
+        lambda content, base: save_pair_draft(slot=slot, rater=request.user, content=content, base=base).revision,
+        refuse_late=slot.state == PairSlot.State.SUBMITTED,
+        held=lambda: renew_pair(slot=slot, rater=request.user),
+    )
 
-    400 for something unreadable, 409 when the pair is no longer hers or voted on.
-    """
-    try:
-        sent = json.loads(request.body)
-        revision, fields = sent["revision"], sent["fields"]
-        if isinstance(revision, bool) or not isinstance(revision, int) or not 0 < revision <= HIGHEST_REVISION:
-            raise ValueError
-        choices = {key: value for key, value in fields.items() if key in QUESTIONS and isinstance(value, str)}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return JsonResponse({"error": _("Send the choices as JSON with their revision.")}, status=400)
-    try:
-        draft = save_pair_draft(slot=slot, rater=request.user, choices=choices, revision=revision)
-    except ValidationError as refused:
-        return JsonResponse({"error": refused.messages[0]}, status=409)
-    renew_pair(slot=slot, rater=request.user)
-    return JsonResponse({"revision": draft.revision})
+
+def _known_fields(data: Mapping[str, Any]) -> dict[str, str]:
+    known = {name: value for name, value in data.items() if name in (*QUESTIONS, COMMENT) and isinstance(value, str)}
+    if len(known.get(COMMENT, "")) > LONGEST_FIELD:
+        raise ValidationError(
+            _("One field is longer than %(limit)s characters. Shorten it.") % {"limit": f"{LONGEST_FIELD:,}"}
+        )
+    return {name: value.replace("\x00", "") for name, value in known.items() if value}
 
 
 @own_pair

@@ -25,6 +25,7 @@ urlpatterns = [
     path("studies/<uuid:study>/withdraw/", enrolment.leave, name="withdraw"),
     path("studies/<uuid:study>/calibration/", calibration.overview, name="calibration"),
     path("studies/<uuid:study>/calibration/<int:position>/", calibration.example, name="calibration_example"),
+    path("studies/<uuid:study>/calibration/<int:position>/draft/", calibration.keep_draft, name="calibration_draft"),
     path("studies/<uuid:study>/calibration/worked/<int:number>/", calibration.worked, name="calibration_worked"),
     path("<uuid:public_id>/", assignment.rate, name="assignment"),
     path("<uuid:public_id>/ahead/", ahead.ahead, name="ahead"),

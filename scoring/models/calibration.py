@@ -3,6 +3,8 @@
 None of these rows is a rating: nothing here can reach agreement, certification or a data set.
 """
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -93,6 +95,8 @@ class CalibrationAnswer(models.Model):
     seen_before = models.BooleanField(help_text="She has been shown its scores in an earlier attempt.")
     scores = models.JSONField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
+    draft: Any = models.JSONField(default=dict, help_text="What she has entered and not sent, as in RatingDraft.")
+    draft_revision = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["position"]

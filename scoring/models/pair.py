@@ -194,7 +194,9 @@ class PairDraft(models.Model):
 
     pair = models.ForeignKey(Pair, on_delete=models.CASCADE, related_name="drafts")
     rater = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    choices: Any = models.JSONField(default=dict)
+    content: Any = models.JSONField(
+        default=dict, help_text="As in RatingDraft; choices between the arms, not the sides."
+    )
     revision = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 

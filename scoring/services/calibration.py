@@ -23,6 +23,7 @@ from scoring.models import (
 )
 from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES, LEVELS
 from scoring.services.audit import record_event
+from scoring.services.draft_order import replaces
 from scoring.services.examples import Role, examples_of, lenient_kappa, missing_levels
 from scoring.weighted_kappa import quadratic_kappa
 
@@ -99,6 +100,25 @@ def _drawn(rater: Any, number: int, example: CalibrationExample) -> bytes:
 
 
 @transaction.atomic
+def save_answer_draft(
+    *, answer: CalibrationAnswer, rater: Any, content: dict[str, Any], base: int
+) -> CalibrationAnswer:
+    """Keep what she entered so far; ``content`` and ``base`` as in ``draft_order.replaces``.
+
+    Raises ``DraftConflict``, and ``ValidationError`` when it is not hers or was answered.
+    """
+    locked = (
+        CalibrationAnswer.objects.select_for_update(of=("self",)).filter(pk=answer.pk, attempt__rater=rater).first()
+    )
+    if locked is None or locked.answered_at is not None:
+        raise ValidationError(_("You have answered this example."))
+    if replaces(content, base, kept=locked.draft, revision=locked.draft_revision):
+        locked.draft, locked.draft_revision = content, locked.draft_revision + 1
+        locked.save(update_fields=["draft", "draft_revision"])
+    return locked
+
+
+@transaction.atomic
 def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str, float | None]) -> CalibrationAnswer:
     """Keep her scores of one example; after the last one the attempt is judged.
 
@@ -114,7 +134,7 @@ def answer_example(*, answer: CalibrationAnswer, rater: Any, scores: Mapping[str
         raise ValidationError(problems)
     entered = {key: int(scores[key] or 0) for key in DIMENSION_KEYS}
     hers = CalibrationAnswer.objects.filter(pk=answer.pk, attempt__rater=rater, answered_at=None)
-    hers.update(scores=entered, answered_at=timezone.now())
+    hers.update(scores=entered, answered_at=timezone.now(), draft={})
     answer.refresh_from_db()
     attempt = CalibrationAttempt.objects.select_for_update(of=("self",)).get(pk=answer.attempt_id)
     if attempt.finished_at is None and not attempt.answers.filter(answered_at=None).exists():

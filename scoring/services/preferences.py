@@ -29,10 +29,12 @@ from scoring.models import (
 from scoring.models.preference import OVERALL
 from scoring.rubric import DIMENSION_KEYS
 from scoring.services.audit import record_event
+from scoring.services.draft_order import replaces
 from scoring.sides import first_is_left
 
 CLAIM_TRIES = 20
 QUESTIONS = (*DIMENSION_KEYS, OVERALL)
+COMMENT = "comment"
 Choice = PreferenceChoice.Choice
 MIRRORED = {Choice.LEFT.value: Choice.RIGHT.value, Choice.RIGHT.value: Choice.LEFT.value}
 
@@ -66,29 +68,28 @@ def renew_pair(*, slot: PairSlot, rater: Any) -> bool:
 
 
 @transaction.atomic
-def save_pair_draft(*, slot: PairSlot, rater: Any, choices: Mapping[str, str], revision: int) -> PairDraft:
-    """Keep what she chose so far, sides as she sees them; an older ``revision`` changes nothing.
+def save_pair_draft(*, slot: PairSlot, rater: Any, content: dict[str, Any], base: int) -> PairDraft:
+    """Keep what she entered so far, sides as she sees them; ``content`` and ``base`` as in ``draft_order.replaces``.
 
-    Raises ``ValidationError`` when she does not hold the pair any more or a choice is unknown.
+    Raises ``DraftConflict``, with the sides as she sees them too, and ``ValidationError`` when she does not hold
+    the pair any more or a choice is unknown.
     """
     locked = _lock_held(slot, rater)
-    _check(choices)
-    kept = _by_arm(choices, first_left=bool(locked.first_is_left))
-    draft, created = PairDraft.objects.get_or_create(
-        pair=locked.pair, rater=rater, defaults={"choices": kept, "revision": revision}
-    )
-    if not created and revision > draft.revision:
-        draft.choices, draft.revision = kept, revision
-        draft.save(update_fields=["choices", "revision", "updated_at"])
+    _check({name: value for name, value in content["fields"].items() if name != COMMENT})
+    draft = PairDraft.objects.filter(pair=locked.pair, rater=rater).first()
+    kept = _between(content, locked)
+    if draft is None:
+        return PairDraft.objects.create(pair=locked.pair, rater=rater, content=kept, revision=base + 1)
+    if replaces(content, base, kept=_between(draft.content, locked), revision=draft.revision):
+        draft.content, draft.revision = kept, draft.revision + 1
+        draft.save(update_fields=["content", "revision", "updated_at"])
     return draft
 
 
-def drafted_choices(*, slot: PairSlot, rater: Any) -> tuple[dict[str, str], int]:
-    """Her choices so far, on the sides of this slot, and the draft's revision (0 without one)."""
+def drafted(*, slot: PairSlot, rater: Any) -> tuple[dict[str, Any], int]:
+    """What she has entered so far, on the sides of this slot, and the draft's revision (0 without one)."""
     draft = PairDraft.objects.filter(pair=slot.pair_id, rater=rater).first()
-    if draft is None:
-        return {}, 0
-    return _by_arm(draft.choices, first_left=bool(slot.first_is_left)), draft.revision
+    return ({}, 0) if draft is None else (_between(draft.content, slot), draft.revision)
 
 
 @transaction.atomic
@@ -249,8 +250,10 @@ def _check(choices: Mapping[str, str]) -> None:
         raise ValidationError(unknown)
 
 
-def _by_arm(choices: Mapping[str, str], *, first_left: bool) -> dict[str, str]:
-    """Choices between sides and arms, the first arm as *left*; the same step leads back."""
-    if first_left:
-        return dict(choices)
-    return {key: MIRRORED.get(choice, choice) for key, choice in choices.items()}
+def _between(content: Mapping[str, Any], slot: PairSlot) -> dict[str, Any]:
+    """A draft's choices between sides and arms, the first arm as *left*; the same step leads back."""
+    if slot.first_is_left:
+        return dict(content)
+    fields = content["fields"].items()
+    mirrored = {name: value if name == COMMENT else MIRRORED.get(value, value) for name, value in fields}
+    return {**content, "fields": mirrored}

@@ -7,37 +7,25 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Rating, RatingDraft
+from scoring.services.draft_order import replaces
 from scoring.services.ratings import change_refusal
-
-
-class DraftConflict(Exception):
-    """Another page of hers has saved since this one last knew; ``draft`` is what it saved."""
-
-    def __init__(self, draft: RatingDraft) -> None:
-        super().__init__(f"The draft stands at revision {draft.revision}.")
-        self.draft = draft
 
 
 @transaction.atomic
 def save_draft(*, assignment: Assignment, rater: Any, content: dict[str, Any], base: int) -> RatingDraft:
     """Keep what was entered so far; the draft's revision counts up by one.
 
-    ``content`` holds the ``fields``, the ``page`` that sends them (a random id of each opening) and its ``count``
-    of saves: a page's own older save that arrives late changes nothing. ``base`` is the revision that the page
-    builds on. A draft that she had begun is saved although its slot has gone to somebody else meanwhile; it
-    comes back with any slot of the text. Raises ``DraftConflict``, and ``ValidationError`` when the slot was
-    never hers, is closed, or her rating may not be changed.
+    ``content`` and ``base`` are as in ``draft_order.replaces``. A draft that she had begun is saved although its
+    slot has gone to somebody else meanwhile; it comes back with any slot of the text. Raises ``DraftConflict``,
+    and ``ValidationError`` when the slot was never hers, is closed, or her rating may not be changed.
     """
     slot = Assignment.objects.select_for_update().get(pk=assignment.pk)
     draft = RatingDraft.objects.filter(assignment=slot, rater=rater).first()
     _check_open_to(slot, rater, draft)
     if draft is None:
         return RatingDraft.objects.create(assignment=slot, rater=rater, content=content, revision=base + 1)
-    if draft.content.get("page") == content["page"]:
-        if content["count"] <= draft.content.get("count", 0):
-            return draft
-    elif draft.revision != base:
-        raise DraftConflict(draft)
+    if not replaces(content, base, kept=draft.content, revision=draft.revision):
+        return draft
     draft.content, draft.revision = content, draft.revision + 1
     draft.save(update_fields=["content", "revision", "updated_at"])
     return draft

@@ -17,6 +17,7 @@ from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
 from scoring.services.certification import certify_version
 from scoring.services.entries import MarkInput, ScoreInput, check_marks, check_scores
+from scoring.services.own_diagnoses import asks_diagnosis
 from scoring.services.reveals import knows_reference, record_reveal
 
 UNDO_FOR = timedelta(minutes=30)
@@ -52,7 +53,8 @@ def submit_rating(
     the case's reference before, but for a study that always shows it. Sent twice with the same
     ``client_uuid`` it returns the first rating. Raises ``ValidationError`` (keyed by dimension where
     one is at fault) for a missing or off-scale score, a cannot-judge without its reason, a mark
-    outside the text, or a slot that is no longer hers.
+    outside the text, a slot that is no longer hers, or her own diagnosis where the study asks for it
+    first and has none.
     """
     entered = RatingInput(scores, comment, marks, active_seconds, simulated)
     with transaction.atomic():
@@ -61,6 +63,8 @@ def submit_rating(
             return repeated
         check_scores(scores)
         check_marks(assignment.version, marks)
+        if asks_diagnosis(assignment, rater):
+            raise ValidationError(_("Say what you hold the case to be before you score its text."))
         now, case, study = timezone.now(), assignment.version.narrative.case, assignment.study
         if not _close_slot(assignment, rater, now):
             repeated = _sent_before(client_uuid, assignment, rater)  # the first click was being stored meanwhile

@@ -24,16 +24,15 @@
   // the rating page itself sees to its own.
   const deliver = async (key, form) => {
     const entry = JSON.parse(localStorage.getItem(key));
-    const hasSteps = Object.values(entry.fields).some((value) => typeof value !== "string");
     const send = (revision) =>
-      fetch(`${form.dataset.rate}${key.split(":").at(-1)}/draft/`, {
+      fetch(entry.url, {
         method: "POST",
         headers: { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value, "Content-Type": "application/json" },
         body: JSON.stringify({ ...entry, revision, page: "log-out", count: 0, active_seconds: entry.seconds, late: true }),
         signal: AbortSignal.timeout(5_000),
       });
-    const answer = hasSteps ? null : await send(entry.revision);
-    if (!answer || answer.status !== 409) return;
+    const answer = await send(entry.revision);
+    if (answer.status !== 409) return;
     const newer = await answer.json();
     if (newer.page === entry.page) await send(newer.revision);
   };

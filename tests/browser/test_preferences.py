@@ -3,11 +3,14 @@
 import os
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
 from scoring.models import PairDraft, Preference
+from scoring.rubric import DIMENSION_KEYS
 from scoring.services.comparisons import create_comparison, enqueue_pairs
+from tests.browser.desk import PASSWORD
 from tests.factories import NARRATIVE, make_case, make_rater, make_study, make_version
 from tests.surroundings import chromium_path
 
@@ -54,9 +57,13 @@ def test_a_pair_is_eight_keys_and_its_choices_survive_a_reload(open_page) -> Non
     page = open_page()
     for key in ("ArrowLeft", "ArrowRight", "="):
         page.keyboard.press(key)
-    page.wait_for_selector("[data-saved][data-state=saved]")
-    assert PairDraft.objects.get().revision == 3
+    page.keyboard.press("c")
+    page.keyboard.type("Right names the border.")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-saved][data-saved-state=saved]")
+    assert set(PairDraft.objects.get().content["fields"]) == {*DIMENSION_KEYS[:3], "comment"}
     page.reload()
+    assert page.locator("[name=comment]").input_value() == "Right names the border."
     assert page.locator("#safety-right").is_checked()
     assert page.locator(".dimension.is-active").get_attribute("data-dimension") == "clinical_coverage"
     for key in ("x", "t", "b", "ArrowRight"):
@@ -64,7 +71,9 @@ def test_a_pair_is_eight_keys_and_its_choices_survive_a_reload(open_page) -> Non
     before = page.url
     with page.expect_navigation():
         page.keyboard.press("Enter")
+    page.wait_for_load_state("load")
     given = Preference.objects.get()
+    assert given.comment == "Right names the border."
     assert list(given.choices.order_by("pk").values_list("choice", flat=True)) == [
         "left",
         "right",
@@ -83,12 +92,30 @@ def test_choices_wait_in_the_browser_while_the_server_is_away(open_page) -> None
     page = open_page()
     page.route("**/draft/", lambda route: route.abort())
     page.keyboard.press("ArrowLeft")
-    page.wait_for_selector("[data-saved][data-state=kept]")
+    page.wait_for_selector("[data-saved][data-saved-state=kept]")
     page.unroute("**/draft/")
     page.reload()
     assert page.locator("#accuracy-left").is_checked()
-    page.wait_for_selector("[data-saved][data-state=saved]")
+    page.wait_for_selector("[data-saved][data-saved-state=saved]")
     assert PairDraft.objects.count() == 1
+
+
+def test_a_vote_given_offline_or_after_the_log_in_expired_is_sent_once(open_page) -> None:
+    page = open_page()
+    first = page.url
+    for key in ("1", "2", "3", "4", "1", "2", "3"):
+        page.keyboard.press(key)
+    page.wait_for_selector("[data-saved][data-saved-state=saved]")
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-saved][data-saved-state=kept]")
+    Session.objects.all().delete()
+    page.context.set_offline(False)
+    page.locator("dialog#log-in [name=password]").fill(PASSWORD)
+    page.locator("dialog#log-in button[type=submit]").click()
+    page.wait_for_url(lambda url: url != first)
+    assert Preference.objects.get().choices.get(dimension="overall").choice == "tie"
 
 
 def test_an_open_question_is_named_and_taken_up(open_page) -> None:

@@ -38,6 +38,7 @@ NO_PAGES = {
     "accounts:language",
     "rating:study",
     "rating:draft",
+    "rating:calibration_draft",
     "rating:lease",
     "rating:ahead",
     "rating:reveal",

@@ -159,3 +159,23 @@ def test_the_overview_asks_the_database_the_same_however_many_rounds(client, stu
     before = queries()
     answer_all(client, study, lambda agreed: 5)
     assert queries() <= before
+
+
+def test_a_half_given_answer_is_kept_until_she_sends_it(client, study, rater) -> None:
+    client.post(url("calibration", study))
+
+    def keep(count, fields, page="p", revision=0):
+        draft = {"revision": revision, "page": page, "count": count, "fields": fields}
+        return client.post(url("calibration_draft", study, 1), draft, content_type="application/json")
+
+    assert keep(2, {"accuracy": "3", "safety_comment": "Hm."}).json() == {"revision": 1, "held": True}
+    assert keep(1, {"accuracy": "1"}).json() == {"revision": 1, "held": True}  # an older save that arrives late
+    shown = " ".join(client.get(url("calibration_example", study, 1)).content.decode().split())
+    assert 'id="accuracy-3" checked' in shown and 'data-revision="1"' in shown
+    newer = keep(1, {"accuracy": "5"}, page="another")
+    assert newer.status_code == 409 and newer.json()["fields"]["accuracy"] == "3"
+    client.post(url("calibration_example", study, 1), dict.fromkeys(DIMENSION_KEYS, "4"))
+    assert keep(3, {"accuracy": "2"}).status_code == 409
+    answered = CalibrationAnswer.objects.get(position=1)
+    assert (answered.scores["accuracy"], answered.draft) == (4, {})
+    assert client.post(url("calibration_draft", study, 99), {}, content_type="application/json").status_code == 404

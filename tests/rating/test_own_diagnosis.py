@@ -7,10 +7,11 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from scoring.models import OwnDiagnosis, Rating
+from scoring.models import OwnDiagnosis, Rating, RatingDraft
 from scoring.rubric import DIMENSION_KEYS
 from scoring.services.own_diagnoses import state_diagnosis
 from scoring.services.queue import hold_next
+from scoring.services.ratings import ScoreInput, submit_rating
 from scoring.services.reveals import record_reveal
 from scoring.services.studies import create_study
 from tests.factories import NARRATIVE, claim, make_case, make_queue, make_rater, make_study
@@ -18,7 +19,7 @@ from tests.factories import NARRATIVE, claim, make_case, make_queue, make_rater,
 pytestmark = pytest.mark.django_db
 CANARY = "canaryword"
 TEXT = NARRATIVE.replace("regular border", f"{CANARY} border")
-OWN = {"diagnosis": " Basal cell  carcinoma ", "confidence": "probable"}
+OWN = {"own-diagnosis": " Basal cell  carcinoma ", "own-confidence": "probable"}
 
 
 @pytest.fixture
@@ -67,6 +68,31 @@ def test_no_score_is_taken_before_it(client, study, rater) -> None:
     assert Rating.objects.count() == 1
 
 
+def test_the_service_itself_takes_no_score_before_it(study, rater) -> None:
+    slot, scores = claim(study, rater), {key: ScoreInput(4.0) for key in DIMENSION_KEYS}
+    with pytest.raises(ValidationError, match="before you score"):
+        submit_rating(assignment=slot, rater=rater, client_uuid=uuid.uuid4(), scores=scores)
+    slot.refresh_from_db()
+    assert slot.state == "claimed" and not Rating.objects.exists()
+    state_diagnosis(assignment=slot, rater=rater, diagnosis="Melanoma", confidence="certain")
+    assert submit_rating(assignment=slot, rater=rater, client_uuid=uuid.uuid4(), scores=scores).pk
+
+
+def test_what_she_has_half_typed_is_kept_until_she_gives_it(client, study, rater) -> None:
+    slot = claim(study, rater)
+    draft = {
+        "revision": 0,
+        "page": "p",
+        "count": 1,
+        "fields": {"own-diagnosis": "Basal c", "own-confidence": "probable"},
+    }
+    assert client.post(url("draft", slot), draft, content_type="application/json").status_code == 200
+    shown = client.get(url("diagnosis", slot)).content.decode()
+    assert 'value="Basal c"' in shown and 'value="probable" checked' in shown and CANARY not in shown
+    client.post(url("diagnosis", slot), OWN)
+    assert RatingDraft.objects.get().content["fields"] == {}
+
+
 def test_nothing_of_the_next_text_is_fetched_early(client, study, rater) -> None:
     slot = claim(study, rater)
     client.post(url("diagnosis", slot), OWN)
@@ -81,9 +107,9 @@ def test_nothing_of_the_next_text_is_fetched_early(client, study, rater) -> None
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
-        ({"diagnosis": " ", "confidence": "certain"}, "Give your own diagnosis"),
-        ({"diagnosis": "Melanoma"}, "Say how sure you are"),
-        ({"diagnosis": "M" * 201, "confidence": "certain"}, "at most 200"),
+        ({"own-diagnosis": " ", "own-confidence": "certain"}, "Give your own diagnosis"),
+        ({"own-diagnosis": "Melanoma"}, "Say how sure you are"),
+        ({"own-diagnosis": "M" * 201, "own-confidence": "certain"}, "at most 200"),
     ],
 )
 def test_what_is_missing_is_said_and_nothing_is_kept(client, study, rater, sent, words) -> None:

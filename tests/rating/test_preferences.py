@@ -135,21 +135,28 @@ def test_choices_are_kept_as_they_are_made(page, rater, slot) -> None:
     def keep(content) -> int:
         return page.post(address("draft", slot), content, content_type="application/json").status_code
 
-    assert keep(json.dumps({"revision": 1, "fields": {"safety": "right", "charm": "left"}})) == 200
-    assert 'id="safety-right" checked' in " ".join(page.get(address("compare", slot)).content.decode().split())
+    def draft(count, fields, revision=0, opening="p") -> str:
+        return json.dumps({"revision": revision, "page": opening, "count": count, "fields": fields})
+
+    assert keep(draft(1, {"safety": "right", "charm": "left", "comment": "left"})) == 200
+    shown = " ".join(page.get(address("compare", slot)).content.decode().split())
+    assert 'id="safety-right" checked' in shown and ">left</textarea>" in shown
+    newer = page.post(address("draft", slot), draft(1, {}, opening="other"), content_type="application/json")
+    kept = {"safety": "right", "comment": "left"}
+    assert (newer.status_code, newer.json()) == (409, {"revision": 1, "page": "p", "fields": kept})
     for unreadable in (
         "",
         "[]",
-        '{"revision": 0, "fields": {}}',
-        '{"revision": true, "fields": {}}',
-        '{"revision": 2}',
+        '{"revision": 1, "fields": {}}',
+        '{"revision": true, "count": 2, "fields": {}}',
+        '{"revision": 2, "count": 2}',
     ):
         assert keep(unreadable) == 400
-    assert keep(json.dumps({"revision": 3, "fields": {"safety": "best"}})) == 409
+    assert keep(draft(2, {"safety": "best"})) == 409
     assert PairDraft.objects.get().revision == 1
     page.post(address("compare", slot), form())
     assert not PairDraft.objects.exists()
-    assert keep(json.dumps({"revision": 4, "fields": {}})) == 409
+    assert keep(draft(3, {})) == 409
 
 
 def test_a_pair_belongs_to_her_who_holds_it(client, study, slot) -> None:

@@ -20,11 +20,12 @@ from scoring.services.comparisons import (
     set_reveal,
     withdraw_pair,
 )
+from scoring.services.draft_order import DraftConflict
 from scoring.services.preferences import (
     QUESTIONS,
     arms_shown,
     claim_pair,
-    drafted_choices,
+    drafted,
     renew_pair,
     save_pair_draft,
     skip_pair,
@@ -185,14 +186,23 @@ def test_a_voted_slot_cannot_lose_its_rater(study, rater) -> None:
 def test_a_draft_keeps_its_sides_when_the_sides_change(study, rater) -> None:
     make_comparison(study, 1)
     slot = claim_pair(study=study, rater=rater)
-    save_pair_draft(slot=slot, rater=rater, choices={"safety": "left", "accuracy": "tie"}, revision=2)
-    save_pair_draft(slot=slot, rater=rater, choices={"safety": "right"}, revision=1)
-    assert drafted_choices(slot=slot, rater=rater) == ({"safety": "left", "accuracy": "tie"}, 2)
+
+    def save(fields, count=1, base=0, page="p"):
+        save_pair_draft(slot=slot, rater=rater, content={"fields": fields, "page": page, "count": count}, base=base)
+
+    save({"safety": "left", "accuracy": "tie", "comment": "left"}, count=2)
+    save({"safety": "right"}, count=1)
+    fields = {"safety": "left", "accuracy": "tie", "comment": "left"}
+    assert drafted(slot=slot, rater=rater) == ({"fields": fields, "page": "p", "count": 2}, 1)
+    with pytest.raises(DraftConflict) as newer:
+        save({"safety": "right"}, page="another")
+    assert (newer.value.revision, newer.value.content["fields"]) == (1, fields)
     PairSlot.objects.filter(pk=slot.pk).update(first_is_left=not slot.first_is_left)
     slot.refresh_from_db()
-    assert drafted_choices(slot=slot, rater=rater)[0] == {"safety": "right", "accuracy": "tie"}
+    mirrored = {"safety": "right", "accuracy": "tie", "comment": "left"}
+    assert drafted(slot=slot, rater=rater)[0]["fields"] == mirrored
     with pytest.raises(ValidationError):
-        save_pair_draft(slot=slot, rater=rater, choices={"safety": "best"}, revision=3)
+        save({"safety": "best"}, count=3)
 
 
 def test_sides_are_balanced_within_every_block_and_random_across_raters() -> None:

@@ -4,17 +4,18 @@ import uuid
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotator.rating import entry
 from annotator.rating.door import rater_page
+from annotator.rating.drafting import answer_draft, kept_draft
 from annotator.rating.learning import example_context, feedback_rows, kappa_rows
 from annotator.rating.views.assignment import UNPROCESSABLE
 from annotator.rating.views.queue import own_enrolment
 from scoring.models import CalibrationAnswer, CalibrationAttempt, CalibrationExample, Enrolment, Study
-from scoring.services.calibration import answer_example, start_attempt
+from scoring.services.calibration import answer_example, save_answer_draft, start_attempt
 from scoring.services.examples import examples_of
 from scoring.services.reveals import record_reveal
 
@@ -82,7 +83,28 @@ def example(request: HttpRequest, study: uuid.UUID, position: int) -> HttpRespon
         return _answer(request, enrolment.study, attempt, answer)
     if answer.answered_at is not None:
         return _feedback(request, enrolment.study, attempt, answer)
-    return render(request, "rating/calibration_example.html", _page(enrolment.study, attempt, answer, {}, {}))
+    fields = answer.draft.get("fields", {})
+    return render(request, "rating/calibration_example.html", _page(enrolment.study, attempt, answer, fields, {}))
+
+
+@rater_page
+@require_POST
+def keep_draft(request: HttpRequest, study: uuid.UUID, position: int) -> JsonResponse:
+    """As ``answer_draft``, of an example in her last round."""
+    enrolment = _taking_part(request, study)
+    attempt = CalibrationAttempt.objects.filter(rubric=enrolment.study.rubric_id, rater=request.user.pk).last()
+    answer = attempt.answers.filter(position=position).first() if attempt else None
+    if answer is None:
+        raise Http404("Her round has no such example.")
+    return answer_draft(
+        request,
+        entry.known_fields,
+        lambda content, base: (
+            save_answer_draft(answer=answer, rater=request.user, content=content, base=base).draft_revision
+        ),
+        refuse_late=answer.answered_at is not None,
+        held=lambda: True,
+    )
 
 
 def _taking_part(request: HttpRequest, study: uuid.UUID) -> Enrolment:
@@ -120,6 +142,8 @@ def _page(
         "total": attempt.answers.count(),
         "rows": entry.dimension_rows(fields, errors),
         "levels_only": True,
+        "draft_key": f"{attempt.rubric_id}-{attempt.number}-{answer.position}",
+        **kept_draft(answer.draft, answer.draft_revision),
         **example_context(answer.example.version),
     }
 

@@ -44,7 +44,7 @@ Rating.onCase((form, signal) => {
   };
 
   const keep = () => {
-    const entry = { revision, page, submission, fields: fieldsNow(), seconds: clock.seconds(), submit: submitting };
+    const entry = { url: draftUrl, revision, page, submission, fields: fieldsNow(), seconds: clock.seconds(), submit: submitting };
     return journal.write(assignment, { ...entry, at: Date.now() });
   };
 
@@ -189,11 +189,12 @@ Rating.onCase((form, signal) => {
     stop,
     isOver: () => over,
     tell: () => told.showModal(),
-    // Whether the server has everything, after a last try.
+    // Whether the server has everything, after a last save: it also renews a log-in or a token that ran out.
     flush: async () => {
+      clearTimeout(timer);
       await flight;
-      if (unsaved().length > 0) await send();
-      return unsaved().length === 0;
+      await send();
+      return !over && unsaved().length === 0 && shown.dataset.savedState === "saved";
     },
     // No save under way and none to come: a submission must not be followed by an older draft.
     rest: async () => {

@@ -43,12 +43,13 @@ Rating.journal = (() => {
     try {
       const entry = JSON.parse(localStorage.getItem(PREFIX + assignment));
       if (!entry) return null;
-      const hasSteps = Object.keys(entry.fields).some((name) => STEP.test(name));
-      return { ...entry, hasSteps, fields: unpacked(entry.fields) };
+      return { ...entry, fields: unpacked(entry.fields) };
     } catch {
       return null;
     }
   };
+  // Of a case whose text is not here: the server puts the words into it.
+  const packedEntry = (assignment) => JSON.parse(localStorage.getItem(PREFIX + assignment));
 
   // False where the browser refuses: storage full or forbidden.
   const write = (assignment, entry) => {
@@ -70,5 +71,5 @@ Rating.journal = (() => {
 
   const clear = () => others("").forEach(forget);
 
-  return { read, write, forget, others, clear };
+  return { read, packedEntry, write, forget, others, clear };
 })();

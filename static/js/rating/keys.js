@@ -153,7 +153,10 @@ Rating.onCase((form, signal) => {
       const link = event.target.closest("a[data-revise]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      openEditor(link).catch(() => location.assign(link.href));
+      const isAway = (problem) => problem instanceof TypeError && Rating.draft; // no answer at all: stay where she is
+      openEditor(link).catch((problem) =>
+        isAway(problem) ? Rating.draft.show("kept", Rating.words.offline) : location.assign(link.href),
+      );
     },
     { signal },
   );

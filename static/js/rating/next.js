@@ -11,7 +11,7 @@ Rating.onCase((form, signal) => {
     });
 
   const fetchAhead = async () => {
-    if (Rating.ahead) return;
+    if (Rating.ahead || !form.dataset.aheadUrl) return;
     const { status, data } = await server.ask(form.dataset.aheadUrl);
     if (status === 200 && !signal.aborted) prepare(data.ahead);
   };

@@ -5,7 +5,7 @@ Rating.onCase((form, signal) => {
   const HEARTBEAT_STOPS_MS = 600_000;
   const DAY_MS = 86_400_000;
   const { words, server, journal, clock, draft } = Rating;
-  const { assignment, draftUrl, leaseUrl } = form.dataset;
+  const { assignment, leaseUrl } = form.dataset;
 
   const share = () => {
     const channel = new BroadcastChannel(`rating:${server.user}`);
@@ -22,15 +22,14 @@ Rating.onCase((form, signal) => {
   };
   if (typeof BroadcastChannel === "function") share();
 
-  // What another case's page left in the journal, unless that page is still open. Steps wait for their own text.
+  // What another case's page left in the journal, unless that page is still open.
   const deliver = async (other) => {
-    const entry = journal.read(other);
-    if (!entry || entry.hasSteps) return;
+    const entry = journal.packedEntry(other);
+    if (!entry) return;
     const json = { ...entry, page: draft.page, count: 0, active_seconds: entry.seconds, late: true };
-    const url = draftUrl.replace(assignment, other);
-    let { status, data } = await server.ask(url, { json });
+    let { status, data } = await server.ask(entry.url, { json });
     if (status === 409 && data.page === entry.page) {
-      ({ status } = await server.ask(url, { json: { ...json, revision: data.revision } }));
+      ({ status } = await server.ask(entry.url, { json: { ...json, revision: data.revision } }));
     }
     const isHopeless = status === 404 && Date.now() - entry.at > DAY_MS;
     if (status === 200 || status === 409 || isHopeless) journal.forget(other);
@@ -44,7 +43,7 @@ Rating.onCase((form, signal) => {
   }
 
   const heartbeat = setInterval(async () => {
-    if (draft.isOver() || clock.idleMs() > HEARTBEAT_STOPS_MS) return;
+    if (!leaseUrl || draft.isOver() || clock.idleMs() > HEARTBEAT_STOPS_MS) return;
     const { status, data } = await server.ask(leaseUrl, { json: {} });
     if (!signal.aborted && !draft.isOver() && (status === 409 || status === 404)) draft.stop(data ? data.error : words.gone);
   }, HEARTBEAT_MS);
@@ -57,7 +56,9 @@ Rating.onCase((form, signal) => {
     if (event.defaultPrevented || !(isLogOut || /\/(revise|skip)\/$/.test(leaves))) return;
     event.preventDefault();
     const isSaved = await draft.flush();
+    if (!isSaved && !isLogOut) return draft.isOver() && draft.tell();
     if (isSaved) draft.finish();
+    if (isLogOut) await Promise.allSettled(journal.others(assignment).map(deliver));
     if (isSaved && isLogOut) journal.clear();
     event.target.submit();
   }, { signal });

@@ -70,6 +70,7 @@ const Panel = (form, signal, { onChange = () => {}, keys = {}, keyOf = () => nul
     }
   });
   window.addEventListener("pageshow", () => (sending = false), { signal });
+  form.addEventListener("rating:unsent", () => (sending = false));
 
   const openDialog = (name) => {
     const dialog = document.getElementById(`dialog-${name}`);
