@@ -6,6 +6,7 @@ from django.shortcuts import render
 from modelhub.models import BenchmarkRun
 from modelhub.views.access import staff_page
 from modelhub.views.comparison import Comparison, Filters
+from scoring.services.reveals import record_reveals
 
 
 @staff_page
@@ -19,4 +20,6 @@ def compare(request: HttpRequest) -> HttpResponse:
         return render(request, "modelhub/compare_empty.html")
     filters = Filters.read(request.GET, list(benchmark.candidates.order_by("pk")))
     comparison = Comparison.of(benchmark, filters, request.GET.get("case", ""))
+    if comparison.case is not None:  # its page names the reference
+        record_reveals(rater=request.user, cases=[comparison.case])
     return render(request, "modelhub/compare.html", {"benchmarks": benchmarks, "comparison": comparison})

@@ -22,8 +22,13 @@ def test_the_journal_is_sent_and_cleared(live_server, client) -> None:
     rater = make_rater(study)
     slot = claim(study, rater)
     client.force_login(rater)
+    before = slot.version.step_texts()[0]["text"]
     left = {
-        "fields": {"comment": "Left behind."},
+        "url": reverse("rating:draft", args=[slot.public_id]),
+        "fields": {
+            "comment": "Left behind.",
+            "step-1": {"start": len(before), "end": 0, "length": len(before), "text": " Seen."},
+        },
         "revision": 0,
         "page": "gone",
         "submission": "x",
@@ -45,4 +50,4 @@ def test_the_journal_is_sent_and_cleared(live_server, client) -> None:
             page.get_by_role("button", name="Log out").click()
         assert page.evaluate("() => Object.keys(localStorage)") == ["rating:journal:somebody-else:1"]
         browser.close()
-    assert RatingDraft.objects.get().content["fields"] == {"comment": "Left behind."}
+    assert RatingDraft.objects.get().content["fields"] == {"comment": "Left behind.", "step-1": f"{before} Seen."}

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from modelhub.models import BenchmarkEntry
 from modelhub.views.aligned_steps import Part, aligned_sections, differing
+from scoring.models import Reveal
 from tests.factories import make_administrator, make_case, make_version
 from tests.modelhub import hub_rows
 
@@ -39,6 +40,12 @@ def test_the_greatest_difference_comes_first(client, benchmark):
     cases = [entry.case for entry in benchmark.entries.order_by("pk").select_related("case")][::2]
     assert (comparison.case, comparison.position, comparison.total) == (cases[2], 1, 3)
     assert comparison.scores[-1].difference == 3.0
+
+
+def test_who_sees_the_reference_here_knows_it_when_she_rates(admin, client, benchmark):
+    comparison = shown(client)
+    assert "Reference diagnosis" in client.get(URL).content.decode()
+    assert list(Reveal.objects.values_list("rater", "case")) == [(admin.pk, comparison.case.pk)]
 
 
 def test_the_order_of_cases_is_the_other_choice(client, benchmark):
