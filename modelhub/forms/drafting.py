@@ -12,9 +12,13 @@ from scoring.models import NarrativeVersion
 class DraftingForm(GenerationForm):
     """Sent by GET: the same address shows the same plan again."""
 
+    field_order = ("model", "conditioning", "split", "source", "tone", "number", "study", "budget_tokens")
     unwritten = None  # type: ignore[assignment]  # what this recipe has drafted is left out by itself
     conditioning = forms.ChoiceField(
-        choices=NarrativeVersion.Conditioning.choices,
+        choices=[
+            (NarrativeVersion.Conditioning.NONE, _("Not told the label")),
+            (NarrativeVersion.Conditioning.LABEL_AT_REASONING, _("Told the label while reasoning")),
+        ],
         label=_("Conditioning"),
         help_text=_("Stored with every text and declared in every export. The caption never sees the label."),
     )

@@ -40,8 +40,11 @@ def plan_drafting(
     Keys: ``cases`` (how many would be drafted), ``already`` (left out: drafted or being drafted by this very recipe),
     ``held_out`` (those of the evaluation split), ``model``, ``conditioning``, ``tells_label``, ``prompts`` (name and
     words, in order), ``settings`` (complete), ``recipe_hash``, ``study``, ``slots``, ``calls`` (at least, at most),
-    ``leaves_site``, ``refused`` (list of ``{"case", "reason"}``). Raises ``ValidationError`` for a bad setting.
+    ``leaves_site``, ``refused`` (list of ``{"case", "reason"}``). Raises ``ValidationError`` for a bad setting and a
+    model that understands no other words than its own.
     """
+    if model.synthetic:
+        raise ValidationError({"model": _("This model knows one prompt and drawn lesions only. Choose another model.")})
     if conditioning not in Conditioning.values:
         raise ValidationError({"conditioning": _("Say whether the model is told the reference diagnosis.")})
     if budget_tokens is not None and budget_tokens < 1:

@@ -41,6 +41,10 @@ def fields(model: Any, **changes: Any) -> dict[str, Any]:
     return {"model": model.public_id, "conditioning": "none", "with_image": "on", "retry_leaks": "on", **changes}
 
 
+def make_model(**changes: Any) -> Any:
+    return hub_rows.make_model(synthetic=False, **changes)
+
+
 def words(response: Any) -> str:
     return " ".join(unescape(response.content.decode()).split())
 
@@ -51,7 +55,7 @@ def page(client, draft: Draft) -> str:
 
 def test_checking_shows_the_plan_and_writes_nothing(client, admin):
     make_case(), make_case(split="evaluation")
-    chosen = fields(hub_rows.make_model(name="Model A"), check="1", conditioning="label_at_reasoning")
+    chosen = fields(make_model(name="Model A"), check="1", conditioning="label_at_reasoning")
     html = words(client.get(URL, chosen))
     assert "Draft 2 narratives" in html and "Model A" in html
     assert "Conditioned on the label" in html and "1</b> of these cases is held out for evaluation" in html
@@ -61,7 +65,7 @@ def test_checking_shows_the_plan_and_writes_nothing(client, admin):
 
 
 def test_starting_makes_the_run_that_was_shown(client, admin):
-    case, model = make_case(), hub_rows.make_model()
+    case, model = make_case(), make_model()
     response = client.post(URL, fields(model, promised="1", seed="7", budget_tokens="5000"), follow=True)
     run = Run.objects.get()
     assert response.redirect_chain[-1][0] == reverse("modelhub:run_detail", args=[run.public_id])
@@ -73,7 +77,7 @@ def test_starting_makes_the_run_that_was_shown(client, admin):
 
 def test_the_same_settings_again_start_nothing(client, admin):
     make_case()
-    chosen = fields(hub_rows.make_model())
+    chosen = fields(make_model())
     client.post(URL, chosen)
     assert "have drafted every one of these cases already" in words(client.get(URL, chosen | {"check": "1"}))
     assert client.post(URL, chosen).status_code == 422
@@ -82,18 +86,22 @@ def test_the_same_settings_again_start_nothing(client, admin):
 
 def test_cases_that_changed_since_are_shown_again(client, admin):
     make_case(), make_case()
-    html = words(client.post(URL, fields(hub_rows.make_model(), promised="1")))
+    html = words(client.post(URL, fields(make_model(), promised="1")))
     assert "have changed since you looked" in html and not Run.objects.exists()
+
+
+def test_a_model_that_knows_one_prompt_is_refused_beside_its_field(client, admin):
+    make_case()
+    chosen = fields(hub_rows.make_model(synthetic=True))
+    assert "knows one prompt and drawn lesions only" in words(client.get(URL, chosen | {"check": "1"}))
+    assert client.post(URL, chosen).status_code == 422 and not Run.objects.exists()
 
 
 @pytest.mark.parametrize(("name", "value"), [("conditioning", "x"), ("budget_tokens", "0"), ("temperature", "9")])
 def test_nonsense_is_said_beside_its_field(client, admin, name, value):
     make_case()
-    assert (
-        'class="field-error"'
-        in client.get(URL, fields(hub_rows.make_model(), check="1") | {name: value}).content.decode()
-    )
-    response = client.post(URL, fields(hub_rows.make_model()) | {name: value})
+    assert 'class="field-error"' in client.get(URL, fields(make_model(), check="1") | {name: value}).content.decode()
+    response = client.post(URL, fields(make_model()) | {name: value})
     assert response.status_code == 422 and not Run.objects.exists()
 
 
