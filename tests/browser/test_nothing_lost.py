@@ -1,14 +1,19 @@
 """Nothing that a rater enters is lost: log-ins expire, tokens rotate, networks go, tabs double, submissions repeat."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from scoring.models import Rating, RatingDraft
+from scoring.models import CalibrationAnswer, OwnDiagnosis, Rating, RatingDraft
+from scoring.rubric import DIMENSION_KEYS, LEVELS
+from scoring.services.calibration import start_attempt
+from scoring.services.examples import add_example
+from scoring.services.studies import start_study
 from tests.browser.desk import PASSWORD, Desk, desk_for
-from tests.factories import make_queue, make_rater, make_study
+from tests.factories import make_queue, make_rater, make_study, make_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 JOURNALS = "Object.entries(localStorage).filter(([key]) => key.startsWith('rating:journal:'))"
@@ -243,6 +248,56 @@ def test_the_journal_holds_her_words_and_none_of_the_text(desk) -> None:
     page.reload()
     wait_for(page, "saved")
     assert RatingDraft.objects.get().content["fields"]["step-1"] == before + " Seen at noon."
+
+
+def closed_before_it_was_sent(page, enter) -> Any:
+    """What is entered while no draft gets through, then the lid is closed and opened again."""
+    page.route("**/draft/", lambda route: route.abort())
+    enter(page)
+    wait_for(page, "kept")
+    context, address = page.context, page.url
+    page.close()
+    again = context.new_page()
+    again.goto(address)
+    wait_for(again, "saved")
+    return again
+
+
+def test_her_own_diagnosis_half_typed_outlives_the_page(live_server) -> None:
+    study = make_study(own_diagnosis_first=True)
+    make_queue(study, 1)
+    with desk_for(make_rater(study), live_server.url) as desk:
+        page = closed_before_it_was_sent(desk.open(), lambda page: page.keyboard.type("Basal c"))
+        assert page.locator("[name=own-diagnosis]").input_value() == "Basal c"
+        assert drafted(**{"own-diagnosis": "Basal c"})
+        forget_sessions()
+        page.get_by_label("Certain").check()
+        page.keyboard.press("Enter")
+        log_in_again(page)
+        page.wait_for_selector("#narrative")
+    assert OwnDiagnosis.objects.get().diagnosis == "Basal c"
+
+
+def test_an_example_of_calibration_half_scored_outlives_the_page(live_server) -> None:
+    study = make_study(started=False, gate_kappa=0.6)
+    for level in LEVELS:
+        scores = dict.fromkeys(DIMENSION_KEYS, level)
+        add_example(
+            rubric=study.rubric, version=make_version(), role="gate", scores=scores, explanations={}, actor=None
+        )
+    study = start_study(study=study, actor=None)
+    rater = make_rater(study)
+    start_attempt(rubric=study.rubric, rater=rater)
+    with desk_for(rater, live_server.url) as desk:
+        page = desk.context().new_page()
+        page.goto(desk.address + reverse("rating:calibration_example", args=[study.public_id, 1]))
+        page = closed_before_it_was_sent(page, lambda page: score(page, "345"))
+        assert page.locator("#safety-4").is_checked()
+        score(page, "012")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+    answered = CalibrationAnswer.objects.get(position=1)
+    assert list(answered.scores.values()) == [3, 4, 5, 0, 1, 2]
 
 
 def test_logging_out_sends_what_is_left_and_clears_the_journal(desk) -> None:
