@@ -100,6 +100,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # What scoring.prepared asks a second time on a connection is planned no more; Django itself prepares nothing.
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 1
 DATABASES["default"]["CONN_MAX_AGE"] = 60  # SQLite too: its last reader to leave folds the journal into the file
 
 _IN_PROCESS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}

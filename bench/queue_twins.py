@@ -79,7 +79,7 @@ def _looks_before_it_takes() -> Iterator[None]:
         Assignment.objects.filter(pk=found).update(state=state, rater=seeker.rater, claimed_at=now, lease_expires=lease)
         return Assignment.objects.get(pk=found)
 
-    with patch.object(slots, "_take", take), patch.object(queue, "_take", queue._take.__wrapped__):  # type: ignore[attr-defined]
+    with patch.object(slots, "_take", take), patch.object(queue, "_at_once", queue._at_once.__wrapped__):  # type: ignore[attr-defined]
         yield
 
 

@@ -3,7 +3,8 @@
     DRAFT = Prepared(lambda: RatingDraft.objects.filter(assignment=Given("slot"), rater=Given("rater")))
     DRAFT.first(slot=slot.pk, rater=rater.pk)
 
-For what every request asks; everything else is written as usual.
+For what every request asks; everything else is written as usual. PostgreSQL plans each of them once for a
+connection, too: Django sends the values within a statement, so that it looks like a new one each time.
 """
 
 import copy
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.utils import CursorWrapper
 from django.db.models.expressions import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -39,6 +41,23 @@ class _Written:
     values: tuple[Any, ...]
     converters: "dict[int, tuple[list[Callable[..., Any]], Expression]]"
 
+    def executed(self, values: tuple[Any, ...]) -> list[list[Any]]:
+        """All its rows, as one lot of those that a compiler's ``execute_sql`` gives."""
+        with planned_cursor() as cursor:
+            cursor.execute(self.statement, values)
+            return [cursor.fetchall()]
+
+
+def planned_cursor() -> CursorWrapper:
+    """A cursor of the default database whose statements PostgreSQL plans once for each connection."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    cursor: CursorWrapper = connection.cursor()
+    if connection.vendor == "postgresql":
+        from django.db.backends.postgresql.base import ServerBindingCursor
+
+        cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
+    return cursor
+
 
 class Prepared(Generic[Row]):
     """A queryset with ``Given`` in its filters, written once for each database and process."""
@@ -61,7 +80,7 @@ class Prepared(Generic[Row]):
         values = tuple(_bound_value(value, given, connection) for value in written.values)
         compiler = copy.copy(written.compiler)
         compiler.connection = connection
-        compiler.as_sql = lambda *_args, **_named: (written.statement, values)  # type: ignore[method-assign]
+        compiler.execute_sql = lambda *_args, **_named: written.executed(values)  # type: ignore[method-assign,assignment]
         compiler.get_converters = lambda expressions: written.converters  # type: ignore[method-assign]
         rows = written.rows._chain()  # type: ignore[attr-defined]
         rows._query = copy.copy(written.rows.query)

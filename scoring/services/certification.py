@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Dispute, NarrativeVersion, Rating, Score, Study
@@ -31,14 +31,15 @@ OPEN_DISPUTES: Prepared[Dispute] = Prepared(
 )
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def certify_version(*, study: Study, version: NarrativeVersion) -> Certification | None:
     """Apply the study's policy and store the verdict if it is new; ``None`` while incomplete.
 
     Each rater's last word counts. An adjudicator's decision stands until a rating or a dispute it
     did not see comes in.
     """
-    LOCKED.rows(version=version.pk)
+    if connection.features.has_select_for_update:
+        LOCKED.rows(version=version.pk)
     current = CURRENT.first(study=study.pk, version=version.pk)
     disputes = open_disputes(version)
     if current is None and _decided(study, version, live_scores(study, version), disputes).outcome == INCOMPLETE:

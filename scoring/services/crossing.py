@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from scoring.models import Assignment, Enrolment
 from scoring.models.assignment import AssignmentQuerySet
+from scoring.services.slots import Seeker
 
 LIVE = Assignment.Purpose.LIVE
 
@@ -30,9 +31,9 @@ def mark_entries(fresh: Sequence[Assignment]) -> None:
         slot.reserved_for_id = None if slot.entry else first.rater_id
 
 
-def reserve_row(slot: Assignment, enrolment: Enrolment) -> None:
+def reserve_row(slot: Assignment, seeker: Seeker) -> None:
     """She took the entry: the same slot of the case's other texts is hers, but for texts that she may not have."""
-    others = _row(slot).filter(language__in=enrolment.languages, needs_expertise__in=["", *enrolment.expertise])
+    others = _row(slot).filter(language__in=seeker.languages, needs_expertise__in=["", *seeker.expertise])
     hers = Q(version__narrative__versions__author=slot.rater_id)
     others.exclude(hers).exclude(version__skips__rater=slot.rater_id).update(reserved_for=slot.rater_id)
 

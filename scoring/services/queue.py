@@ -3,9 +3,10 @@
 ``services.slots`` takes a slot, ``services.releasing`` gives it back, ``services.priorities`` puts them in order.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -21,10 +22,11 @@ from scoring.services.flags import FLAGGING_REASONS, raise_flag
 from scoring.services.overlaps import planned_overlaps
 from scoring.services.priorities import place_of, refresh_priorities
 from scoring.services.releasing import release_expired, release_slots
-from scoring.services.slots import Seeker, bring_draft, take_next, take_own, take_version
+from scoring.services.slots import Seeker, bring_draft, has_left_drafts, take_next, take_own, take_version
 from scoring.strata import needed_expertise
 from scoring.strategies import STRATEGIES, Place
 
+T = TypeVar("T")
 CLAIM_TRIES = 20
 SOFT_HOLD = timedelta(minutes=2)
 ENROLMENT: Prepared[Enrolment] = Prepared(lambda: Enrolment.objects.filter(study=Given("study"), rater=Given("rater")))
@@ -104,7 +106,7 @@ def claim_next(*, study: Study, rater: Any) -> Assignment | None:
     she may not rate in it, ``NotCalibrated`` before she has passed its gate.
     """
     enrolment = _permitted(study, rater)
-    return _attempted(study, enrolment, Assignment.State.CLAIMED)
+    return _attempted(lambda: _take(_seeking(study, enrolment), Assignment.State.CLAIMED))
 
 
 def hold_next(*, study: Study, rater: Any) -> Assignment | None:
@@ -114,15 +116,22 @@ def hold_next(*, study: Study, rater: Any) -> Assignment | None:
     nobody waiting: who finds nothing else takes it, and she gets another. Raises as ``claim_next`` does.
     """
     enrolment = _permitted(study, rater)
-    return _attempted(study, enrolment, Assignment.State.HELD)
+    return _attempted(lambda: _take(_seeking(study, enrolment), Assignment.State.HELD))
 
 
-@transaction.atomic
 def claim_and_hold(*, study: Study, rater: Any) -> tuple[Assignment | None, Assignment | None]:
     """``claim_next`` and then ``hold_next``, in one transaction: what a submission is answered with."""
     enrolment = _permitted(study, rater)
-    claimed = _attempted(study, enrolment, Assignment.State.CLAIMED)
-    return claimed, _attempted(study, enrolment, Assignment.State.HELD) if claimed is not None else None
+
+    def both() -> tuple[Assignment | None, Assignment | None]:
+        search = _seeking(study, enrolment)
+        claimed = _take(search, Assignment.State.CLAIMED)
+        if claimed is None:
+            return None, None
+        is_new = claimed.claimed_at == search.now  # then what she held is what she claimed: there is no other hold
+        return claimed, _take(search, Assignment.State.HELD, may_have_one=not is_new)
+
+    return _attempted(both)
 
 
 def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Assignment:
@@ -132,7 +141,7 @@ def claim_version(*, study: Study, version: NarrativeVersion, rater: Any) -> Ass
     """
     enrolment = _permitted(study, rater)
     enrolment.languages = [version.narrative.language]
-    claimed = _attempted(study, enrolment, Assignment.State.CLAIMED, version=version.pk)
+    claimed = _attempted(lambda: _take(_seeking(study, enrolment), Assignment.State.CLAIMED, version=version.pk))
     if claimed is None:
         raise ValidationError(_("No slot of this narrative is free for this rater."))
     return claimed
@@ -151,50 +160,66 @@ def _permitted(study: Study, rater: Any) -> Enrolment:
     return enrolment
 
 
-def _attempted(study: Study, enrolment: Enrolment, state: str, version: int | None = None) -> Assignment | None:
+def _attempted(take: Callable[[], T]) -> T:
     """A lost race is a broken constraint, and is run again: two pages of hers, or a text that she took elsewhere."""
     for _attempt in range(CLAIM_TRIES):
         try:
-            return _take(study, enrolment, state, version)
+            return _at_once(take)
         except IntegrityError:
             continue
     raise ValidationError(_("The queue is very busy. Try again in a moment."))
 
 
 @transaction.atomic
-def _take(study: Study, enrolment: Enrolment, state: str, version: int | None) -> Assignment | None:
-    now = timezone.now()
-    lease = now + (SOFT_HOLD if state == Assignment.State.HELD else timedelta(minutes=study.lease_minutes))
-    seeker = _seeker(study, enrolment)
+def _at_once(take: Callable[[], T]) -> T:
+    return take()
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One look into the queue, at one moment, once what had lapsed is free again."""
+
+    study: Study
+    seeker: Seeker
+    now: datetime
+
+
+def _seeking(study: Study, enrolment: Enrolment) -> _Search:
+    now, rater = timezone.now(), enrolment.rater_id
     release_expired(study=study, now=now)
+    seeker = Seeker(
+        study=study.pk,
+        rater=rater,
+        settings_version=study.settings_version,
+        languages=enrolment.languages,
+        expertise=enrolment.expertise,
+        crossed=study.crossed,
+        gap=study.minimum_gap,
+        left_drafts=has_left_drafts(study=study.pk, rater=rater),
+    )
+    return _Search(study, seeker, now)
+
+
+def _take(search: _Search, state: str, *, version: int | None = None, may_have_one: bool = True) -> Assignment | None:
+    study, seeker, now = search.study, search.seeker, search.now
+    lease = now + (SOFT_HOLD if state == Assignment.State.HELD else timedelta(minutes=study.lease_minutes))
     if version is not None:
         slot = take_version(seeker, version, now=now, lease=lease)
     else:
-        slot = take_own(seeker, state=state, now=now, lease=lease)
+        slot = take_own(seeker, state=state, now=now, lease=lease) if may_have_one else None
         if slot is None and (study.gold_percent or study.repeat_percent):
-            slot = take_check(study=study, rater=enrolment.rater_id, state=state, now=now, lease=lease)
+            slot = take_check(study=study, rater=seeker.rater, state=state, now=now, lease=lease)
         if slot is None:
             slot = take_next(seeker, state=state, now=now, lease=lease)
     if slot is None:
         return None
     slot.study = study
     if slot.claimed_at == now:
-        bring_draft(slot=slot.pk, version=slot.version_id, rater=enrolment.rater_id)
+        if seeker.left_drafts:
+            bring_draft(slot=slot.pk, version=slot.version_id, rater=seeker.rater)
         if study.crossed and slot.entry and slot.purpose == Assignment.Purpose.LIVE:
-            reserve_row(slot, enrolment)
+            reserve_row(slot, seeker)
     return slot
-
-
-def _seeker(study: Study, enrolment: Enrolment) -> Seeker:
-    return Seeker(
-        study=study.pk,
-        rater=enrolment.rater_id,
-        settings_version=study.settings_version,
-        languages=enrolment.languages,
-        expertise=enrolment.expertise,
-        crossed=study.crossed,
-        gap=study.minimum_gap,
-    )
 
 
 @transaction.atomic

@@ -69,3 +69,17 @@ def test_each_thread_asks_on_its_own_connection() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(12))) == [True] * 12
+
+
+@pytest.mark.django_db
+def test_postgresql_plans_what_is_asked_again_once() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("a file has no server that plans")
+    version = make_version()
+    for _ in range(3):
+        assert BY_ID.first(public_id=version.public_id) == version
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE %s", ["%case%"]
+        )
+        assert sum(row[0] for row in cursor.fetchall()) >= 2
