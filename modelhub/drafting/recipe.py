@@ -39,7 +39,7 @@ def prompt_of(stage: str, *, tells_label: bool, after_leak: bool) -> str:
     return f"{stage}_again" if after_leak else stage
 
 
-def fill(key: str, *, caption: str = "", reasoning: str = "", label: str = "") -> str:
+def fill(template: str, *, caption: str = "", reasoning: str = "", label: str = "") -> str:
     """The words of one call. Only the template's own fields are filled, never what a text happens to hold."""
     values = {"caption": caption, "reasoning": reasoning, "label": label}
-    return _FIELD.sub(lambda field: values[field[1]], prompt_words(key))
+    return _FIELD.sub(lambda field: values[field[1]], template)

@@ -21,7 +21,6 @@ from modelhub.jobs.base import JobFailed, RunContext
 from modelhub.jobs.writing import failure_words
 from modelhub.ml.backends.base import Backend, Failure, GenerationSettings, Output, Request
 from modelhub.models import Draft, DraftingRun, DraftStage, PromptVersion
-from modelhub.services.drafting import stage_prompt
 from modelhub.services.endpoints import STAYS, leaves_site
 from scoring.diagnosis import names_reference
 from scoring.digest import content_hash
@@ -56,6 +55,11 @@ class Desk:
         self.identity = backend.identity()
         self.settings = GenerationSettings(**{k: v for k, v in asked.settings.items() if k != "bias_mode"})
         self.abroad = leaves_site(asked.model)
+        hashes = asked.manifest["prompts"]
+        stored = {row.content_hash: row for row in PromptVersion.objects.filter(content_hash__in=hashes.values())}
+        self.prompts = {
+            key: stored[digest] for key, digest in hashes.items()
+        }  # the recipe's, whatever the files say now
         self._spent = asked.tokens_spent() - asked.spent_before
 
     def ask(self, stage: str, drafts: list[Draft], stored: Callable[[], None]) -> None:
@@ -84,10 +88,10 @@ class Desk:
             return None
         tries = [one for one in stages if one.kind == stage]
         after_leak = bool(tries) and tries[-1].state == DraftStage.State.LEAK
-        key = prompt_of(stage, tells_label=self.asked.tells_label, after_leak=after_leak)
+        prompt = self.prompts[prompt_of(stage, tells_label=self.asked.tells_label, after_leak=after_leak)]
         given = {one.kind: said(one.text) for one in stages if one.is_usable}
         words = fill(
-            key,
+            prompt.text,
             caption=given.get(CAPTION, ""),
             reasoning=given.get(REASONING, "") if stage == NARRATIVE else "",
             label=draft.case.diagnosis if stage == REASONING and self.asked.tells_label else "",
@@ -104,7 +108,7 @@ class Desk:
         bound = len(words.encode()) + self.settings.max_new_tokens + PICTURE_TOKENS * len(pictures)
         paths = tuple(Path(image.file.path) for image in pictures)
         request = Request(request_id, paths, words)
-        return Question(draft, stage, number, stage_prompt(key), words, content_hash(content), request, bound)
+        return Question(draft, stage, number, prompt, words, content_hash(content), request, bound)
 
     def _within_budget(self, questions: list[Question]) -> list[Question]:
         """As many as the budget bears at their dearest, in order. Raises ``JobFailed`` where it bears none."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -123,11 +123,20 @@ def request_drafting(
     )
     for key in _prompt_keys(conditioning, retry_leaks):
         stage_prompt(key)
-    fresh = undrafted(cases, plan["recipe_hash"]).order_by("pk").values_list("pk", flat=True)
-    Draft.objects.bulk_create(
-        Draft(drafting=drafting, case_id=case, recipe_hash=drafting.recipe_hash) for case in list(fresh)
-    )
+    _make_drafts(drafting, cases)
     return run
+
+
+def _make_drafts(drafting: DraftingRun, cases: QuerySet[Case]) -> None:
+    keys = list(undrafted(cases, drafting.recipe_hash).order_by("pk").values_list("pk", flat=True))
+    rows = [Draft(drafting=drafting, case_id=key, recipe_hash=drafting.recipe_hash) for key in keys]
+    try:
+        with transaction.atomic():
+            Draft.objects.bulk_create(rows)
+    except IntegrityError as error:
+        raise ValidationError(
+            _("Somebody has just asked for drafts of these cases. Look at the plan again.")
+        ) from error
 
 
 def recipe_of(model: ModelVersion, conditioning: str, retry_leaks: bool, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """DermCoT drafts: three stages of each case kept and typed, leaks held, nothing asked twice, conditioning declared."""
 
+import csv
 import io
 import json
 import zipfile
@@ -16,12 +17,13 @@ from modelhub.models import Draft, DraftStage, Generation, PromptVersion, Run
 from modelhub.services.drafting import pass_leak, plan_drafting
 from modelhub.services.filtering import freeze_filter, threshold_version
 from modelhub.services.preferences import ask_preferences
-from modelhub.services.runs import LeaseLost, retry_run
+from modelhub.services.runs import LeaseLost, request_cancel, retry_run
 from scoring.exporters.archive import write_archive
+from scoring.exporters.study_report import write_study
 from scoring.models import Assignment, Case, NarrativeVersion
 from scoring.services.narratives import revise_version
 from tests.chat_server import ChatServer, chat, chat_server, error
-from tests.factories import make_administrator, make_case, make_source, make_study
+from tests.factories import make_administrator, make_case, make_rater, make_source, make_study, rate
 from tests.modelhub.checkpoints import SHORT, make_base
 from tests.modelhub.drafters import CAPTION, NARRATIVE, REASONING, SETTINGS, ask, drafter, endpoint, finished, stage_of
 from tests.modelhub.hub_rows import make_evaluation_run
@@ -223,6 +225,28 @@ class TestOnce:
             ask(model, cases)
         assert Draft.objects.count() == NarrativeVersion.objects.count() == 2 and len(server.asked) == 6
 
+    def test_two_who_ask_at_the_same_moment(self, monkeypatch):
+        model, case = endpoint("http://127.0.0.1:9/v1"), make_case()
+        ask(model, [case])
+        monkeypatch.setattr("modelhub.services.drafting.undrafted", lambda cases, recipe: cases)  # she looked before
+        with pytest.raises(ValidationError, match="Somebody has just asked"):
+            ask(model, [case])
+        assert Run.objects.count() == Draft.objects.count() == 1
+
+    def test_a_cancelled_run_goes_on_where_it_was(self, server: ChatServer):
+        run = ask(endpoint(server.url), [make_case()])
+        request_cancel(run=run, actor=None)
+        assert finished(run).state == "cancelled" and not server.asked
+        assert finished(retry_run(run=run, actor=None)).state == "succeeded" and counts(run)["done"] == 1
+
+    def test_a_run_asks_in_its_recipes_words_whatever_the_files_say_later(self, server: ChatServer, monkeypatch):
+        run = ask(endpoint(server.url), [make_case()])
+        words = prompt_words("caption")
+        monkeypatch.setattr("modelhub.drafting.recipe.prompt_words", lambda key: "Other words.")
+        monkeypatch.setattr("modelhub.services.drafting.prompt_words", lambda key: "Other words.")
+        finished(run)
+        assert server.asked[0].prompt == words == stages(run, "caption")[0].prompt.text
+
     def test_a_stopped_run_asks_for_nothing_that_it_has(self, server: ChatServer, monkeypatch):
         """The lease is lost after the fourth stored answer: what is stored stays, the next attempt does the rest."""
         run, keep, stored = ask(endpoint(server.url), [make_case() for _ in range(3)]), Desk._keep, []
@@ -271,6 +295,18 @@ class TestWhatBecomesOfThem:
         assert manifest["conditioning"] == {"label_at_reasoning": 2}
         assert {record["conditioning"] for record in records} == {"label_at_reasoning"}
         assert "had been told the reference diagnosis" in card
+
+    def test_a_studys_report_declares_it_with_every_score(self, server: ChatServer):
+        study = make_study(overlap=1)
+        finished(ask(endpoint(server.url), [make_case()], study=study, conditioning="label_at_reasoning"))
+        rate(study, make_rater(study))
+        stream = io.BytesIO()
+        write_study(study, stream)
+        with zipfile.ZipFile(stream) as archive:
+            scores = list(csv.DictReader(io.TextIOWrapper(archive.open("scores.csv"), encoding="utf-8")))
+            assert "conditioning" in archive.read("codebook.csv").decode()
+        assert [row["conditioning"] for row in scores] == ["label_at_reasoning"] * 6
+        assert {row["edited"] for row in scores} == {"0"} and {row["level"] for row in scores} == {"5.0"}
 
     def test_a_correction_stays_conditioned(self, server: ChatServer):
         finished(ask(endpoint(server.url), [make_case()], conditioning="label_at_reasoning"))
