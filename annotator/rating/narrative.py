@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -19,6 +19,7 @@ from scoring.narrative_format import ADVICE, DIAGNOSIS, STEP_KINDS
 from scoring.prepared import Given, Prepared
 
 IMAGES: Prepared[CaseImage] = Prepared(lambda: CaseImage.objects.filter(case=Given("case")))
+GAP = "\x00"
 A_DAY_S = 86_400  # how long a part of the page that is the same for every case is kept
 
 
@@ -32,13 +33,12 @@ class Reference:
 
 def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> dict[str, Any]:
     """The text as numbered steps under the headings of their kinds, in reading order, each with its mark."""
+    language = version.narrative.language
     steps = [
         step
         | {
-            "label": str(step["number"]),  # a template would ask for each number how her country writes it
             "shown": exact_html(step["text"]),
-            "mark": (mark := entered_mark(fields, step["number"])),
-            "mark_fields": mark_fields_html(mark, step["number"]),
+            "html": step_html(step, entered_mark(fields, step["number"]), language),
         }
         for step in version.step_texts()
     ]
@@ -54,25 +54,36 @@ def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> d
     return {
         "sections": sections,
         "step_count": len(steps),
-        "language": version.narrative.language,
+        "language": language,
         "truncated": version.truncated,
         "whole_text": "" if steps else version.text,
     }
 
 
-def mark_fields_html(mark: Mapping[str, str], number: int) -> SafeString:
-    """A step's mark as fields of the rating form. Unmarked, the step of this number has the same ones in every text."""
-    return _rendered_mark(number, mark) if any(mark.values()) else _blank_mark(number, get_language())
+def step_html(step: Mapping[str, Any], mark: Mapping[str, str], language: str) -> SafeString:
+    """A step and its mark as fields of the rating form. Unmarked, the step of this number is the same in every text
+    but for its place, its language and its words.
+    """
+    own = (str(step["start"]), escape(language), exact_html(step["text"]))
+    if any(mark.values()):
+        return _rendered_step(step["number"], mark, own)
+    frame = _unmarked_frame(step["number"], get_language())
+    return mark_safe("".join(chain.from_iterable(zip(frame, (*own, ""), strict=True))))  # noqa: S308
 
 
 @lru_cache(maxsize=1_000)
-def _blank_mark(number: int, _language: str | None) -> SafeString:
-    return _rendered_mark(number, {})
+def _unmarked_frame(number: int, _language: str | None) -> tuple[str, ...]:
+    """What stands before, between and behind a step's place, language and words."""
+    return tuple(_rendered_step(number, {}, (GAP, GAP, GAP)).split(GAP))
 
 
-def _rendered_mark(number: int, mark: Mapping[str, str]) -> SafeString:
+def _rendered_step(number: int, mark: Mapping[str, str], own: tuple[str, str, str]) -> SafeString:
+    """``own`` is HTML already. A template would ask for each number how her country writes it."""
+    start, language, shown = map(mark_safe, own)
     context = {"number": str(number), "mark": mark, "options": _mark_options()}
-    return render_to_string("rating/partials/mark_fields.html", context)
+    return render_to_string(
+        "rating/partials/step.html", context | {"start": start, "language": language, "shown": shown}
+    )
 
 
 def _mark_options() -> SafeString:
