@@ -15,6 +15,7 @@ from scoring.narrative_format import replace_steps
 from scoring.services.audit import record_event
 from scoring.services.narratives import revise_version
 from scoring.services.queue import enqueue_versions
+from scoring.services.rating_drafts import drop_fields
 
 REVISION_PRIORITY = 5
 
@@ -44,14 +45,12 @@ def queue_revision(*, study: Study, version: NarrativeVersion, text: str, author
 def submit_revision(*, assignment: Assignment, rater: Any, replacements: Mapping[int, str]) -> NarrativeVersion:
     """Save a rater's corrected steps as a new version; she may score it too, but only others' scores count.
 
-    ``replacements``: step number (from 1) to its new text; an empty text removes the step. Raises
-    ``ValidationError`` when the assignment is not hers, a step does not exist or nothing changed.
+    ``replacements``: step number (from 1) to its new text; an empty text removes the step. Her draft of these steps
+    is dropped. Sent twice it returns the version that was made. Raises ``ValidationError`` when the assignment is
+    not hers, a step does not exist or nothing changed.
     """
-    own = (
-        Assignment.objects.select_related("study", "version__narrative__case")
-        .filter(pk=assignment.pk, rater=rater)
-        .first()
-    )
+    hers = Assignment.objects.select_for_update(of=("self",)).filter(pk=assignment.pk, rater=rater)
+    own = hers.select_related("study", "version__narrative__case").first()
     if own is None or own.state not in {Assignment.State.CLAIMED, Assignment.State.SUBMITTED}:
         raise ValidationError(_("This narrative is no longer assigned to you. Take the next one."))
     steps = own.version.step_list()
@@ -59,6 +58,10 @@ def submit_revision(*, assignment: Assignment, rater: Any, replacements: Mapping
     if missing:
         raise ValidationError(_("There is no step %(number)s in this narrative.") % {"number": missing[0]})
     text = replace_steps(own.version.text, steps, {n - 1: t for n, t in replacements.items()})
+    drop_fields(assignment=own, rater=rater, prefix="step-")
+    repeated = NarrativeVersion.objects.filter(parent=own.version, author=rater, text=text).first()
+    if repeated is not None:  # the second click, or an answer that was lost
+        return repeated
     revised = queue_revision(study=own.study, version=own.version, text=text, author=rater)
     now = timezone.now()
     Assignment.objects.create(

@@ -51,6 +51,14 @@ def test_a_corrected_step_becomes_the_next_version_queued_for_others(page, study
     assert claim(study, make_rater(study)).version == revised
 
 
+def test_a_correction_sent_twice_is_one_version(page, held, revise) -> None:
+    first, second = (page.post(revise, {"step-2": "It is oval and large."}, follow=True) for _ in range(2))
+    assert first.status_code == second.status_code == 200
+    assert "Version 2 is queued for your colleagues." in second.content.decode()
+    assert NarrativeVersion.objects.filter(parent=held.version).count() == 1
+    assert Assignment.objects.filter(purpose="revision").count() == 1
+
+
 def test_after_the_scores_of_the_draft_her_own_version_waits_for_hers_and_may_be_left(page, held, revise) -> None:
     page.post(revise, {"step-2": "It is oval and large."})
     answer = page.post(

@@ -13,7 +13,6 @@ from annotator.rating.first import redirect_first
 from annotator.rating.narrative import image_urls, narrative_context
 from annotator.rating.views.assignment import UNPROCESSABLE
 from scoring.models import Assignment, RatingDraft
-from scoring.services.rating_drafts import drop_fields
 from scoring.services.revising import submit_revision
 
 
@@ -55,7 +54,6 @@ def _save(request: HttpRequest, assignment: Assignment, fields: dict[str, str]) 
     if assignment.state == Assignment.State.SUBMITTED:
         own = revised.assignments.get(purpose=Assignment.Purpose.REVISION, rater=request.user.pk)
         return redirect("rating:assignment", public_id=own.public_id)
-    drop_fields(assignment=assignment, rater=request.user, prefix="step-")
     messages.success(
         request,
         _(
