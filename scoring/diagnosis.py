@@ -22,15 +22,15 @@ def names_reference(stated: str, reference: str) -> bool | None:
         return None
     if _HAN.search(reference):
         return "".join(reference.split()) in "".join(stated.split())
-    wanted = _words(reference) - _EMPTY
-    return wanted <= _words(stated) if wanted else None
+    wanted = words_of(reference)
+    return wanted <= words_of(stated) if wanted else None
 
 
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
+    """The English words of a text that tell diagnoses apart, each in one spelling and without a plural's s."""
     plain = unicodedata.normalize("NFKD", text.casefold())
-    return frozenset(
-        word_form(word) for word in _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
-    )
+    found = _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    return frozenset(word_form(word) for word in found) - _EMPTY
 
 
 def word_form(word: str) -> str:

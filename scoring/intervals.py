@@ -63,7 +63,7 @@ def mean_interval(
     if refused := _undefined(values, labels):
         return refused
     mean = fmean(values)
-    error = math.sqrt(_variance(values, labels, mean))
+    error = math.sqrt(cluster_variance(values, labels, mean))
     return interval_around(len(values), mean, error, len(set(labels)) - 1, scale)
 
 
@@ -81,8 +81,8 @@ def crossed_interval(
     if people < FEWEST_RATERS or _undefined(values, clusters):
         return CrossedInterval(mean_interval(values, clusters, scale=scale), cases, people, people < FEWEST_RATERS)
     mean = fmean(values)
-    by_case, by_rater = _variance(values, clusters, mean), _variance(values, raters, mean)
-    both = _variance(values, list(zip(clusters, raters, strict=True)), mean)
+    by_case, by_rater = cluster_variance(values, clusters, mean), cluster_variance(values, raters, mean)
+    both = cluster_variance(values, list(zip(clusters, raters, strict=True)), mean)
     variance = max(by_case + by_rater - both, by_case, by_rater)  # the difference may fall below its parts by chance
     found = interval_around(len(values), mean, math.sqrt(variance), min(cases, people) - 1, scale)
     return CrossedInterval(found, cases, people, False)
@@ -119,7 +119,8 @@ def _undefined(values: Sequence[float], labels: Sequence[Hashable]) -> Interval 
     return None
 
 
-def _variance(values: Sequence[float], labels: Sequence[Hashable], mean: float) -> float:
+def cluster_variance(values: Sequence[float], labels: Sequence[Hashable], mean: float) -> float:
+    """Of the mean of values in at least two clusters; see the module."""
     residuals: dict[Hashable, float] = defaultdict(float)
     for label, value in zip(labels, values, strict=True):
         residuals[label] += value - mean

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelhub.models import BenchmarkRun, ModelVersion
+from modelhub.services.benchmark_parts import benchmark_parts
 from modelhub.services.score_tables import SCALES, SERIES, ScoreTable, Source, gather_scores
 from scoring.detectable import detectable_difference
 from scoring.intervals import METHOD as MEAN_METHOD
@@ -21,8 +22,9 @@ Figures = dict[str, dict[str, Any]]
 
 
 def compute_results(benchmark: BenchmarkRun, models: Sequence[ModelVersion]) -> dict[str, Any]:
-    """Plain data for ``BenchmarkRun.results``; as :func:`table_results`."""
-    return table_results(gather_scores([Source(model, benchmark) for model in models]))
+    """Plain data for ``BenchmarkRun.results``; as :func:`table_results` and ``benchmark_parts`` give it."""
+    table = gather_scores([Source(model, benchmark) for model in models])
+    return table_results(table) | benchmark_parts(benchmark, table)
 
 
 def table_results(table: ScoreTable, *, resamples: int = RESAMPLES) -> dict[str, Any]:

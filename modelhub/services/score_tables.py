@@ -40,7 +40,7 @@ class Tally:
 class ScoreTable:
     """``values``: for each of ``SERIES`` (models, cases), NaN where there is none; ``words`` the same of the texts.
 
-    ``clusters``: the patient or lesion of each case, (cases,). Rows in the order of ``sources``.
+    ``clusters``: the patient or lesion of each case, ``cases``: its key, (cases,). Rows in the order of ``sources``.
     """
 
     sources: tuple[Source, ...]
@@ -49,6 +49,7 @@ class ScoreTable:
     values: dict[str, NDArray[np.float64]]
     words: NDArray[np.float64]
     failures: tuple[dict[str, str], ...]
+    cases: tuple[int, ...] = ()
 
 
 def gather_scores(sources: Sequence[Source]) -> ScoreTable:
@@ -70,6 +71,7 @@ def gather_scores(sources: Sequence[Source]) -> ScoreTable:
         values,
         words,
         tuple(failure for source in sources for failure in _failures(source)),
+        tuple(sorted(groups)),
     )
 
 

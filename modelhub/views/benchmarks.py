@@ -16,6 +16,7 @@ from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
 from modelhub.services.benchmarks import request_benchmark
 from modelhub.views.access import staff_form, staff_page
 from modelhub.views.benchmark_csv import record_lines
+from modelhub.views.benchmark_parts import parts_of
 from modelhub.views.dataset_overview import dataset_context
 from modelhub.views.refusals import add_refusal
 from modelhub.views.results import benchmark_runs, result_table
@@ -86,6 +87,7 @@ def benchmark_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
         "benchmark": benchmark,
         "table": result_table(benchmark.results, right=request.GET.get("against", "")),
         "failed": failed[:FAILED_SHOWN],
+        "parts": parts_of(benchmark.results),
     }
     return render(request, "modelhub/benchmark_detail.html", context)
 
