@@ -17,7 +17,7 @@ from modelhub.models import Draft, DraftStage, Generation, PromptVersion, Run
 from modelhub.services.drafting import pass_leak, plan_drafting
 from modelhub.services.filtering import freeze_filter, threshold_version
 from modelhub.services.preferences import ask_preferences
-from modelhub.services.runs import LeaseLost, request_cancel, retry_run
+from modelhub.services.runs import LeaseLost, continue_run, request_cancel, retry_run
 from scoring.exporters.archive import write_archive
 from scoring.exporters.study_report import write_study
 from scoring.models import Assignment, Case, NarrativeVersion
@@ -99,7 +99,7 @@ class TestStages:
         assert (first.drafting.tokens_spent(), second.drafting.tokens_spent()) == (54, 36)
 
     def test_any_registered_model_drafts_and_what_it_cannot_is_counted(self):
-        run = finished(ask(make_base(), [make_case(), make_case()], settings=SHORT))
+        run = finished(ask(make_base(), [make_case(), make_case()], settings=SHORT, retry_leaks=False))
         assert run.drafting.drafts.exclude(state="pending").count() == 2
         first = stages(run, "caption")
         assert len(first) == 2 and all(one.identity["backend"] == "transformers" for one in first)
@@ -165,6 +165,17 @@ class TestLeaks:
         assert [stage_of(asked) for asked in server.asked] == ["caption", "reasoning", "narrative"]
         with pytest.raises(ValidationError, match="not held"):
             pass_leak(draft=draft, note="again", actor=admin)
+
+    def test_nothing_is_let_pass_while_the_run_is_at_work(self, server: ChatServer):
+        server.answer = drafter(caption=LEAKY)
+        run = finished(ask(endpoint(server.url), [make_case()], retry_leaks=False))
+        Run.objects.filter(pk=run.pk).update(state="queued")
+        with pytest.raises(ValidationError, match="Wait until it has ended"):
+            pass_leak(draft=run.drafting.drafts.get(), note="It may.", actor=make_administrator())
+        run.refresh_from_db()
+        with pytest.raises(ValidationError, match="has not ended yet"):
+            continue_run(run=run, actor=None)
+        assert counts(run)["leak"] == 1 and stages(run, "caption")[0].passed_at is None
 
 
 class TestFailures:
