@@ -94,7 +94,7 @@ class EvaluationForm(forms.Form):
     retest = forms.BooleanField(
         required=False,
         initial=True,
-        label=_("Ask about 3 % of them (at least ten) a second time"),
+        label=_("Ask about three per cent of them (at least ten) a second time"),
         help_text=_("Shows how well the evaluator agrees with itself."),
         label_suffix="",
     )
