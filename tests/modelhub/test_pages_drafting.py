@@ -106,7 +106,8 @@ def test_nonsense_is_said_beside_its_field(client, admin, name, value):
 
 
 def test_a_draft_shows_its_stages_and_what_asked_for_them(client, admin, server):
-    run = finished(ask(endpoint(server.url), [make_case()], conditioning="label_at_reasoning"))
+    study = make_study(actor=admin)
+    run = finished(ask(endpoint(server.url), [make_case()], conditioning="label_at_reasoning", study=study))
     draft = run.drafting.drafts.get()
     html = page(client, draft)
     for shown in (CAPTION, "Image Findings A single oval", "1 · Caption", "3 · Narrative", "Conditioned on the label"):
@@ -118,7 +119,7 @@ def test_a_draft_shows_its_stages_and_what_asked_for_them(client, admin, server)
     )
     assert reverse("modelhub:draft_detail", args=[draft.public_id]) in run_page
     address = reverse("narratives:detail", args=[draft.version.narrative.public_id])
-    assert address in html
+    assert address in html and "told the label" in words(client.get(address))
 
 
 def test_a_held_draft_is_let_pass_on_its_page(client, admin, server):
