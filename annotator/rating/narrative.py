@@ -38,7 +38,8 @@ def narrative_context(version: NarrativeVersion, fields: Mapping[str, str]) -> d
         step
         | {
             "shown": exact_html(step["text"]),
-            "html": step_html(step, entered_mark(fields, step["number"]), language),
+            "mark": (mark := entered_mark(fields, step["number"])),
+            "html": step_html(step, mark, language),
         }
         for step in version.step_texts()
     ]
