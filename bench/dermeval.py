@@ -51,7 +51,7 @@ SETTINGS: dict[str, Any] = {
     "checkpoint_every_steps": 25,
 }
 SHORT = Plan(140, 30, 4, (1,), SETTINGS | {"sft_steps": 120, "sft_lr": 4e-3, "rl_steps": 4, "rl_lr": 3e-4})
-FULL = Plan(300, 40, 4, (11, 12, 13), SETTINGS | {"sft_steps": 600, "sft_lr": 4e-3, "rl_steps": 16, "rl_lr": 3e-4})
+FULL = Plan(300, 40, 4, (21, 22, 23), SETTINGS | {"sft_steps": 2400, "sft_lr": 4e-3, "rl_steps": 16, "rl_lr": 1e-4})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
