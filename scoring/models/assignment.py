@@ -6,6 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
 from scoring.models.case import Case
@@ -173,6 +174,21 @@ class Skip(models.Model):
         return f"{self.rater} skipped {self.version}"
 
 
+STEP_FIELD = "step-"  # begins the name of a draft's field that holds a corrected step
+
+
+class RatingDraftQuerySet(models.QuerySet["RatingDraft"]):
+    def with_correction(self) -> Self:
+        """Those that hold corrected steps; ``without_correction`` are the others."""
+        return self._as_text().filter(as_text__contains=f'"{STEP_FIELD}')
+
+    def without_correction(self) -> Self:
+        return self._as_text().exclude(as_text__contains=f'"{STEP_FIELD}')
+
+    def _as_text(self) -> Self:
+        return self.alias(as_text=Cast("content", models.TextField()))
+
+
 class RatingDraft(models.Model):
     """What a rater has entered but not submitted, field by field, as her page last sent it.
 
@@ -184,6 +200,8 @@ class RatingDraft(models.Model):
     content = models.JSONField(default=dict)
     revision = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = RatingDraftQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["assignment", "rater"], name="one_draft_per_rater_and_slot")]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Certification, Mark, Rating, RatingDraft, Score, Study
+from scoring.models.assignment import STEP_FIELD
 from scoring.prepared import Given, Prepared
 from scoring.services.audit import record_event
 from scoring.services.certification import certify_version
@@ -201,5 +202,21 @@ def _store(
         for key, entry in entered.scores.items()
     )
     Mark.objects.bulk_create(Mark(rating=rating, **vars(mark)) for mark in entered.marks)
-    RatingDraft.objects.filter(assignment=assignment, rater=rater).delete()
+    _settle_draft(assignment, rater)
     return rating
+
+
+def _settle_draft(assignment: Assignment, rater: Any) -> None:
+    """What her draft held of the rating is stored now; a correction that she has begun and not saved stays hers."""
+    drafts = RatingDraft.objects.filter(assignment=assignment, rater=rater)
+    if drafts.without_correction().delete()[0]:
+        return
+    for draft in drafts.select_for_update():
+        written = {f"{STEP_FIELD}{step['number']}": step["text"] for step in assignment.version.step_texts()}
+        fields = draft.content.get("fields", {})
+        begun = {name: text for name, text in fields.items() if name in written and text != written[name]}
+        if begun:
+            draft.content, draft.revision = {"fields": begun}, draft.revision + 1
+            draft.save(update_fields=["content", "revision", "updated_at"])
+        else:
+            draft.delete()

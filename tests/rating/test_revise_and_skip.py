@@ -114,6 +114,26 @@ def test_corrections_in_the_draft_come_back_and_are_gone_once_saved(page, held, 
     assert RatingDraft.objects.get().content["fields"] == {"accuracy": "2"}
 
 
+def test_a_correction_begun_outlives_the_submission_of_the_scores(page, held, revise) -> None:
+    fields = {"accuracy": "2", "step-1": held.version.step_texts()[0]["text"], "step-2": "Half a correction"}
+    draft = {"revision": 0, "count": 1, "page": "tab", "fields": fields}
+    page.post(reverse("rating:draft", args=[held.public_id]), json.dumps(draft), content_type="application/json")
+    page.post(reverse("rating:assignment", args=[held.public_id]), dict.fromkeys(DIMENSION_KEYS, "4"))
+    assert Rating.objects.get().assignment == held
+    assert RatingDraft.objects.get().content["fields"] == {"step-2": "Half a correction"}
+    assert f'href="{revise}">Finish the correction' in page.get(reverse("rating:mine")).content.decode()
+    assert "Half a correction" in page.get(revise).content.decode()
+    page.post(revise, {"step-2": "A whole correction."})
+    assert "Finish the correction" not in page.get(reverse("rating:mine")).content.decode()
+
+
+def test_steps_that_were_opened_and_not_changed_leave_no_draft(page, held) -> None:
+    draft = {"revision": 0, "count": 1, "page": "tab", "fields": step_fields(held.version)}
+    page.post(reverse("rating:draft", args=[held.public_id]), json.dumps(draft), content_type="application/json")
+    page.post(reverse("rating:assignment", args=[held.public_id]), dict.fromkeys(DIMENSION_KEYS, "4"))
+    assert Rating.objects.exists() and not RatingDraft.objects.exists()
+
+
 def test_skipping_gives_the_slot_back_and_leads_on(page, study, rater, held, skip) -> None:
     answer = page.post(skip, {"reason": "outside_expertise"})
     assert Skip.objects.get(rater=rater).version == held.version

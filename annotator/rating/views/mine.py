@@ -16,7 +16,17 @@ from annotator.rating.narrative import reference_of
 from annotator.rating.own_agreement import own_agreement
 from annotator.rating.page import done_today
 from annotator.rating.previous import shown_score
-from scoring.models import Assignment, Certification, Dispute, Enrolment, NarrativeVersion, Rating, Reveal, Study
+from scoring.models import (
+    Assignment,
+    Certification,
+    Dispute,
+    Enrolment,
+    NarrativeVersion,
+    Rating,
+    RatingDraft,
+    Reveal,
+    Study,
+)
 from scoring.rubric import DIMENSION_KEYS, dimensions_in, overall
 from scoring.services.ratings import DECIDED
 
@@ -59,11 +69,12 @@ def _verdicts() -> Prefetch:
 
 def _with_outcomes(ratings: QuerySet[Rating]) -> QuerySet[Rating]:
     shown = Reveal.objects.filter(rater=OuterRef("rater"), case=OuterRef("version__narrative__case"))
+    begun = RatingDraft.objects.with_correction().filter(assignment=OuterRef("assignment"), rater=OuterRef("rater"))
     disputed = Dispute.objects.open().filter(rater=OuterRef("rater"), case=OuterRef("version__narrative__case"))
     return (
         ratings.select_related("study", "assignment", "supersedes", "version__narrative__case")
         .prefetch_related("scores", _verdicts())
-        .annotate(is_revealed=Exists(shown), is_disputed=Exists(disputed))
+        .annotate(is_revealed=Exists(shown), is_disputed=Exists(disputed), has_correction=Exists(begun))
         .order_by("-created_at", "-pk")
     )
 
