@@ -21,6 +21,7 @@ from modelhub.views.dataset_overview import dataset_context
 from modelhub.views.refusals import add_refusal, show_refusal
 from scoring.models import DatasetVersion
 from scoring.services.datasets import freeze_dataset
+from scoring.services.reveals import record_reveals
 
 ITEMS_PER_PAGE = 50
 
@@ -52,9 +53,11 @@ def dataset_freeze(request: HttpRequest) -> HttpResponse:
 def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     dataset = get_object_or_404(DatasetVersion.objects.select_related("study", "created_by"), public_id=public_id)
     items = dataset.items.select_related("version__narrative__case", "certification").order_by("position")
+    page = Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
+    record_reveals(rater=request.user, cases=[item.version.narrative.case for item in page])
     context = {
         "dataset": dataset,
-        "page_obj": Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page")),
+        "page_obj": page,
         "artifacts": Artifact.objects.filter(dataset=dataset).order_by("-created_at")[:5],
         "trainings": Training.objects.filter(dataset=dataset).select_related("run", "base", "result").order_by("-pk"),
         "is_dermcot": dataset.kind != DatasetVersion.Kind.DERMBENCH,

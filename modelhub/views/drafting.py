@@ -16,6 +16,7 @@ from modelhub.services.drafting import pass_leak, plan_drafting, request_draftin
 from modelhub.views.access import administrator_action, administrator_form, staff_page
 from modelhub.views.drafting_run import stage_columns
 from modelhub.views.refusals import add_refusal, show_refusal
+from scoring.services.reveals import record_reveals
 
 CHECK = "check"
 TEMPLATE = "modelhub/draft_start.html"
@@ -40,6 +41,7 @@ def draft_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The stages of one case side by side, with the words that asked for them and their flags."""
     related = ("drafting__run", "drafting__model__base", "drafting__study", "case", "version__narrative")
     draft = get_object_or_404(Draft.objects.select_related(*related), public_id=public_id)
+    record_reveals(rater=request.user, cases=[draft.case])
     context = {"draft": draft, "drafting": draft.drafting, "columns": stage_columns(draft)}
     return render(request, "modelhub/draft_detail.html", context)
 

