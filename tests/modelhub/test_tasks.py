@@ -30,7 +30,9 @@ def test_each_door_opens_on_its_queue(door, queue):
 
 @pytest.mark.parametrize("kind", Run.Kind.values)
 def test_models_work_on_the_gpu_queue_only(kind):
-    assert Run(kind=kind).queue == ("gpu" if kind in {"generation", "training", "dermeval", "benchmark"} else "default")
+    assert Run(kind=kind).queue == (
+        "gpu" if kind in {"generation", "drafting", "training", "dermeval", "benchmark"} else "default"
+    )
 
 
 def test_beat_rings_doors_that_exist_and_stale_rings_expire():
