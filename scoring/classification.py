@@ -6,13 +6,12 @@ Needs numpy: for workers, never for the web process.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from scoring.diagnosis import names_reference, words_of
 from scoring.resampling import SEED, weight_chunks
 from scoring.wilson import wilson
 
@@ -74,32 +73,3 @@ def _balanced(known: list[Answer], resamples: int) -> dict[str, Any]:
             drawn[rows] = np.nanmean((weights @ hits) / size, axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return found | {"low": float(low), "high": float(high)}
-
-
-class ClosedLabels:
-    """Reads which of some labels a final diagnosis names, by its words alone; synonyms are not known here."""
-
-    def __init__(self, labels: Iterable[str]) -> None:
-        self.labels = sorted(set(labels))
-        self._words = {label: words_of(label) for label in self.labels}
-
-    def right(self, stated: str, label: str) -> bool | None:
-        """Whether ``stated`` names ``label`` and no other one; ``None`` where nothing is stated.
-
-        A label within a longer one that is named ("psoriasis" in "pustular psoriasis") does not count as named;
-        several without a choice are wrong.
-        """
-        if not stated.strip():
-            return None
-        said = words_of(stated)
-        named = [
-            one for one in self.labels if (self._words[one] <= said if self._words[one] else _literal(stated, one))
-        ]
-        longest = [one for one in named if not any(self._words[one] < self._words[other] for other in named)]
-        forms = {self._words[one] or one for one in longest}
-        return len(forms) == 1 and (self._words[label] or label) in forms
-
-
-def _literal(stated: str, label: str) -> bool:
-    """For labels without a Latin word, such as Chinese ones."""
-    return bool(names_reference(stated, label))

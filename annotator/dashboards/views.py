@@ -16,6 +16,7 @@ from modelhub.charts import bar_chart
 from modelhub.models import BenchmarkRun, Run
 from modelhub.services.statistics import FUNNEL
 from modelhub.views.results import result_table
+from scoring.models import DatasetVersion
 from scoring.rubric import dimensions_in
 
 RUNS_SHOWN = 6
@@ -27,7 +28,7 @@ STALE_AFTER = timedelta(minutes=2)
 @role_required(ADMINISTRATOR, RESEARCHER)
 def dashboard(request: HttpRequest) -> HttpResponse:
     snapshot = read_snapshot()
-    finished = BenchmarkRun.objects.filter(results__isnull=False)
+    finished = BenchmarkRun.objects.filter(results__isnull=False, dataset__kind=DatasetVersion.Kind.DERMBENCH)
     benchmark = finished.select_related("run", "dataset", "evaluator__rubric").order_by("-run__created_at").first()
     context = {
         "snapshot": snapshot,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,7 @@ class Item:
 
 
 Outcome = EvaluationResult | CannotEvaluate
+UNREAD = "No final diagnosis could be read"
 
 
 class Evaluator(ABC):
@@ -54,6 +55,7 @@ class Evaluator(ABC):
 
     name: str
     needs_reference = False
+    judges_diagnosis = False
 
     @abstractmethod
     def identity(self) -> dict[str, Any]: ...
@@ -77,6 +79,20 @@ class Evaluator(ABC):
             except CannotEvaluate as error:
                 yield item, error
 
+    def judge_diagnoses(
+        self, items: Iterable[Item], *, run: Run | None = None, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Item, Outcome]]:
+        """As ``evaluate_all``, of the final diagnosis alone: an outcome has no scores, and one unread is no outcome."""
+        for item, outcome in self.evaluate_all(items, run=run, tick=tick):
+            yield item, outcome if isinstance(outcome, CannotEvaluate) else diagnosis_alone(outcome)
+
     @abstractmethod
     def diagnosis_right(self, version: NarrativeVersion, case: Case) -> bool | None:
         """Whether the text concludes with the right diagnosis; ``None`` where this is not judged."""
+
+
+def diagnosis_alone(result: EvaluationResult) -> Outcome:
+    if result.diagnosis_right is None:
+        return CannotEvaluate(f"{UNREAD}. {result.diagnosis_note}".strip())
+    status = "exact" if result.parse_status == "exact" else "parsed"
+    return replace(result, scores={}, critique="", parse_status=status, problem="")

@@ -32,6 +32,7 @@ from scoring.rubric import DIMENSION_KEYS
 
 READER = 1  # raised when the same answer would be read in another way
 PICTURE_TOKENS = 4_000  # more than a picture within the bound costs anywhere we know
+NOT_ASKED = ReadScores(dict.fromkeys(DIMENSION_KEYS), FAILED, problems=("no scores were asked for",))
 NO_REFERENCE = "this judge compares with a reference text, and the case has none"
 
 
@@ -46,6 +47,8 @@ class JudgeEvaluator(Evaluator):
         self.protocol: str = row.identity["protocol"]
         self.settings: Mapping[str, Any] = row.identity["settings"]
         self.needs_reference = self.protocol == REFERENCE
+        self.judges_diagnosis = row.diagnosis_prompt is not None
+        self.tasks = [self.protocol, *([DIAGNOSIS] if self.judges_diagnosis else [])]
         self._rubric = rubric_words(row.rubric.content, self.settings["language"])
         self._secret = hashlib.sha256(f"calls of judges\0{settings.SECRET_KEY}".encode()).digest()
 
@@ -103,9 +106,12 @@ class JudgeEvaluator(Evaluator):
         finally:
             desk.close()
 
-    @property
-    def tasks(self) -> list[str]:
-        return [self.protocol, *([DIAGNOSIS] if self.row.diagnosis_prompt else [])]
+    def judge_diagnoses(
+        self, items: Iterable[Item], *, run: Run | None = None, tick: Callable[[], None] = lambda: None
+    ) -> Iterator[tuple[Item, Outcome]]:
+        """Asks for nothing else, and needs no reference text."""
+        self.tasks, self.needs_reference = [DIAGNOSIS], False
+        yield from super().judge_diagnoses(items, run=run, tick=tick)
 
     def question(
         self, task: str, subject: Subject, *, owner: Any, pictures: tuple[Path, ...] = (), repeat: int = 0
@@ -174,7 +180,7 @@ class JudgeEvaluator(Evaluator):
         if lost is not None:
             return CannotEvaluate(f"The judge gave no answer. {lost.sentence}")
         replies = {task: answer for task, answer in answers.items() if isinstance(answer, JudgeReply)}
-        scores = scores_in(replies[self.protocol])
+        scores = scores_in(replies[self.protocol]) if self.protocol in replies else NOT_ASKED
         diagnosis = diagnosis_in(replies[DIAGNOSIS]) if DIAGNOSIS in replies else None
         tokens, costs = ([getattr(reply, name) for reply in replies.values()] for name in ("tokens", "cost"))
         return EvaluationResult(

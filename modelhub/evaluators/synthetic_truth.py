@@ -13,6 +13,7 @@ from scoring.rubric import DIMENSION_NAMES
 
 class SyntheticTruthEvaluator(Evaluator):
     name = "Exact evaluator for drawn lesions"
+    judges_diagnosis = True
 
     def identity(self) -> dict[str, Any]:
         """The rules are code, so the code's own hash is what could change a score."""

@@ -102,8 +102,12 @@ class EvaluationForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         studies = Study.objects.order_by("-pk")[:RECENT]
-        datasets = DatasetVersion.objects.order_by("-pk")[:RECENT]
-        runs = BenchmarkRun.objects.select_related("run").order_by("-pk")[:RECENT]
+        datasets = DatasetVersion.objects.exclude(kind=DatasetVersion.Kind.LABELLED).order_by("-pk")[:RECENT]
+        runs = (
+            BenchmarkRun.objects.filter(dataset__kind=DatasetVersion.Kind.DERMBENCH)
+            .select_related("run")
+            .order_by("-pk")[:RECENT]
+        )
         self._pools: dict[str, Study | DatasetVersion | BenchmarkRun] = {
             **{f"study:{row.public_id}": row for row in studies},
             **{f"dataset:{row.public_id}": row for row in datasets},

@@ -10,6 +10,7 @@ from modelhub.jobs.writing import write_pending
 from modelhub.models import BenchmarkEntry, BenchmarkRun, Generation, ModelVersion
 from modelhub.services.benchmark_results import compute_results
 from modelhub.services.evaluations import evaluator_summary, store_evaluation
+from scoring.models import DatasetVersion
 
 PENDING, SCORED, FAILED = BenchmarkEntry.State.PENDING, BenchmarkEntry.State.SCORED, BenchmarkEntry.State.FAILED
 AT_ONCE = 200  # entries read together
@@ -53,6 +54,7 @@ def count(context: RunContext, benchmark: BenchmarkRun, row: Generation | None =
 def score_pending(context: RunContext, benchmark: BenchmarkRun, evaluator: Evaluator) -> None:
     items = benchmark.dataset.items.select_related("version__narrative")
     references = {item.version.narrative.case_id: item.version.text for item in items}
+    labels = dict(benchmark.dataset.labelled.values_list("case_id", "label"))
     asked: dict[int, BenchmarkEntry] = {}
 
     def waiting() -> Iterator[Item]:
@@ -63,9 +65,11 @@ def score_pending(context: RunContext, benchmark: BenchmarkRun, evaluator: Evalu
                 settle(context, benchmark, entry, None, CannotEvaluate(f"No narrative: {error}"))
             else:
                 asked[version.pk] = entry
+                entry.case.diagnosis = labels.get(entry.case_id, entry.case.diagnosis)  # as it was frozen
                 yield Item(version, entry.case, references.get(entry.case_id, ""))
 
-    for item, outcome in evaluator.evaluate_all(waiting(), run=context.run, tick=context.check):
+    judged = evaluator.judge_diagnoses if labels else evaluator.evaluate_all
+    for item, outcome in judged(waiting(), run=context.run, tick=context.check):
         settle(context, benchmark, asked.pop(item.version.pk), item, outcome)
 
 
@@ -90,7 +94,7 @@ def settle(
                 evaluator=benchmark.evaluator,
                 run=context.run,
                 result=outcome,
-                reference=item.reference if benchmark.evaluator.needs_reference else "",
+                reference=compared_with(benchmark, item),
             )
         entry.error = failure_in(outcome)
         entry.state, entry.evaluation = (FAILED, None) if entry.error else (SCORED, evaluation)
@@ -98,14 +102,23 @@ def settle(
         count(context, benchmark)
 
 
+def compared_with(benchmark: BenchmarkRun, item: Item) -> str:
+    """The text that an evaluation is kept beside: a label alone is not confused with the case's reference text."""
+    if benchmark.dataset.kind == DatasetVersion.Kind.LABELLED:
+        return f"Label: {item.case.diagnosis}"
+    return item.reference if benchmark.evaluator.needs_reference else ""
+
+
 def finish(context: RunContext, benchmark: BenchmarkRun, models: list[ModelVersion]) -> None:
-    """Store the results. Raises ``JobFailed`` when nothing could be scored."""
+    """Store the results. Raises ``JobFailed`` when nothing could be scored; an answer that names no diagnosis is a
+    result where these alone are judged, so there it fails only when nothing was written."""
     results = compute_results(benchmark, models)
     results["evaluator"] = evaluator_summary(benchmark.evaluator)
     for model, stored in zip(models, results["models"], strict=True):
         stored["family"] = model.kin
     scored, failed = (sum(model[name] for model in results["models"]) for name in ("scored", "failed"))
-    if not scored:
+    labelled = benchmark.dataset.kind == DatasetVersion.Kind.LABELLED
+    if not scored and not (labelled and benchmark.entries.filter(generation__version__isnull=False).exists()):
         first = results["failures"][0]["error"] if results["failures"] else ""
         raise JobFailed(f"No candidate could be scored. {first}".strip())
     with context.holding():

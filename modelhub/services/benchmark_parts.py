@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from modelhub.evaluators.closed_labels import ClosedLabelsEvaluator
 from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion, Training
 from modelhub.services.image_twins import CLOSE, EXACT, Twin, find_twins
 from modelhub.services.leaderboard_flags import lineage
-from modelhub.services.score_tables import DIAGNOSIS, OVERALL, SCALES, SERIES, ScoreTable
-from scoring.classification import Answer, ClosedLabels, classification
+from modelhub.services.score_tables import DIAGNOSIS, OVERALL, SCALES, ScoreTable
+from scoring.classification import Answer, classification
+from scoring.closed_labels import ClosedLabels
 from scoring.fairness import by_group
 from scoring.intervals import mean_interval
 from scoring.models import Case, DatasetItem
@@ -22,6 +24,8 @@ def benchmark_parts(benchmark: BenchmarkRun, table: ScoreTable) -> dict[str, Any
     """``classification``, ``fairness`` and ``contamination``, each by model (public id), in the table's order."""
     models = [source.model for source in table.sources]
     cases = {case.pk: case for case in Case.objects.filter(pk__in=table.cases)}
+    for one in benchmark.dataset.labelled.all():
+        cases[one.case_id].diagnosis = one.label  # as it was frozen
     return {
         "classification": _by_model(models, lambda row: classified(benchmark, models[row], cases)),
         "fairness": _by_model(models, lambda row: in_tones(table, row, cases)),
@@ -34,7 +38,8 @@ def _by_model(models: list[ModelVersion], figures: Any) -> list[dict[str, Any]]:
 
 
 def classified(benchmark: BenchmarkRun, model: ModelVersion, cases: dict[int, Case]) -> dict[str, Any]:
-    """``judged``: by the evaluator, which may know synonyms; ``closed``: by the words of the benchmark's own labels."""
+    """``judged``: by the evaluator, which may know synonyms; ``closed``: by the words of the benchmark's own labels,
+    where the evaluator does not go by these itself."""
     closed = ClosedLabels(case.diagnosis for case in cases.values())
     entries = BenchmarkEntry.objects.filter(benchmark=benchmark, model=model)
     columns = ("case_id", "evaluation__diagnosis_right", "generation__version__diagnosis")
@@ -43,6 +48,8 @@ def classified(benchmark: BenchmarkRun, model: ModelVersion, cases: dict[int, Ca
         case = cases[key]
         answers[JUDGED].append(Answer(case.diagnosis, right, case.group_id))
         answers[CLOSED].append(Answer(case.diagnosis, closed.right(stated or "", case.diagnosis), case.group_id))
+    if benchmark.evaluator.provider == ClosedLabelsEvaluator.provider:
+        del answers[CLOSED]
     return {name: classification(some) for name, some in answers.items()}
 
 
@@ -59,7 +66,7 @@ def in_tones(table: ScoreTable, row: int, cases: dict[int, Case]) -> dict[str, A
 def _tones(table: ScoreTable, row: int, cases: dict[int, Case], scale: str) -> dict[str, Any]:
     here = [place for place, key in enumerate(table.cases) if cases[key].skin_tone_scale == scale]
     found = {}
-    for name in SERIES:
+    for name in table.series:
         known = [place for place in here if not np.isnan(table.values[name][row, place])]
         found[name] = by_group(
             [float(table.values[name][row, place]) for place in known],
@@ -95,6 +102,7 @@ def contamination(table: ScoreTable, row: int, cases: dict[int, Case]) -> dict[s
                 "without": _mean(table, name, row, clean),
             }
             for name in (OVERALL, DIAGNOSIS)
+            if name in table.series
         },
     }
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from modelhub.models import BenchmarkRun, ModelVersion
 from modelhub.services.benchmark_parts import benchmark_parts
-from modelhub.services.score_tables import SCALES, SERIES, ScoreTable, Source, gather_scores
+from modelhub.services.score_tables import DIAGNOSIS, SCALES, SERIES, ScoreTable, Source, gather_scores
 from scoring.detectable import detectable_difference
 from scoring.intervals import METHOD as MEAN_METHOD
 from scoring.intervals import mean_interval
+from scoring.models import DatasetVersion
 from scoring.multiple import ALPHA, holm, rank_ranges, tie_letters
 from scoring.resampling import METHOD as PAIR_METHOD
 from scoring.resampling import RESAMPLES, SEED, PairedDifference, paired_differences
@@ -23,7 +24,9 @@ Figures = dict[str, dict[str, Any]]
 
 def compute_results(benchmark: BenchmarkRun, models: Sequence[ModelVersion]) -> dict[str, Any]:
     """Plain data for ``BenchmarkRun.results``; as :func:`table_results` and ``benchmark_parts`` give it."""
-    table = gather_scores([Source(model, benchmark) for model in models])
+    labelled = benchmark.dataset.kind == DatasetVersion.Kind.LABELLED
+    series = (DIAGNOSIS,) if labelled else SERIES
+    table = gather_scores([Source(model, benchmark) for model in models], series=series)
     return table_results(table) | benchmark_parts(benchmark, table)
 
 
@@ -40,8 +43,8 @@ def table_results(table: ScoreTable, *, resamples: int = RESAMPLES) -> dict[str,
     """
     ids = [str(source.model.public_id) for source in table.sources]
     pairs = list(combinations(range(len(ids)), 2))
-    compared = {name: _compare(table, name, pairs, resamples) for name in SERIES}
-    standing = {name: _standing(table, name, pairs, compared[name]) for name in SERIES}
+    compared = {name: _compare(table, name, pairs, resamples) for name in table.series}
+    standing = {name: _standing(table, name, pairs, compared[name]) for name in table.series}
     return {
         "method": {"means": MEAN_METHOD, "pairs": PAIR_METHOD, "resamples": resamples, "seed": SEED, "alpha": ALPHA},
         "models": [
@@ -49,7 +52,7 @@ def table_results(table: ScoreTable, *, resamples: int = RESAMPLES) -> dict[str,
                 "model": ids[row],
                 "name": source.model.name,
                 **asdict(table.tallies[row]),
-                **_by_kind({name: standing[name][row] for name in SERIES}),
+                **_by_kind({name: standing[name][row] for name in table.series}),
             }
             for row, source in enumerate(table.sources)
         ],
@@ -57,7 +60,7 @@ def table_results(table: ScoreTable, *, resamples: int = RESAMPLES) -> dict[str,
             {
                 "left": ids[left],
                 "right": ids[right],
-                **_by_kind({name: compared[name][at] for name in SERIES}),
+                **_by_kind({name: compared[name][at] for name in table.series}),
             }
             for at, (left, right) in enumerate(pairs)
         ],
@@ -111,5 +114,6 @@ def _mean(row: Any, table: ScoreTable, name: str) -> dict[str, Any]:
 
 
 def _by_kind(figures: Figures) -> dict[str, Any]:
-    dimensions = {key: figures[key] for key in DIMENSION_KEYS}
-    return {"dimensions": dimensions, "overall": figures["overall"], "diagnosis": figures["diagnosis"]}
+    """``overall`` and ``dimensions`` are empty where the diagnosis alone was judged."""
+    dimensions = {key: figures[key] for key in DIMENSION_KEYS if key in figures}
+    return {"dimensions": dimensions, "overall": figures.get("overall"), "diagnosis": figures["diagnosis"]}

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from modelhub.evaluators.closed_labels import ClosedLabelsEvaluator
 from modelhub.evaluators.providers import open_evaluator
 from modelhub.models import (
     BenchmarkEntry,
@@ -17,8 +18,8 @@ from modelhub.models import (
     Run,
 )
 from modelhub.services.endpoints import STAYS, check_endpoint_settings, leaves_site
-from modelhub.services.evaluations import evaluator_version
-from modelhub.services.generation import prompt_text, prompt_version
+from modelhub.services.evaluations import closed_labels_version, evaluator_version
+from modelhub.services.generation import closed_prompt, prompt_text, prompt_version
 from modelhub.services.model_settings import generation_settings
 from modelhub.services.runs import create_run
 from scoring.digest import content_hash
@@ -26,6 +27,8 @@ from scoring.models import Case, DatasetVersion
 
 MOST_MODELS = 14
 MOST_NAMED = 20
+LABELLED = DatasetVersion.Kind.LABELLED
+CLOSED = ClosedLabelsEvaluator.provider
 
 
 @transaction.atomic
@@ -39,18 +42,21 @@ def request_benchmark(
 ) -> Run:
     """Queue a run: each model writes about each held-out case, ``evaluator`` scores what they wrote.
 
-    ``evaluator`` as ``evaluator_version`` takes it. The candidates are not queued for rating. Raises
-    ``ValidationError`` for a dataset that is not DermBench, no model or one twice, models of different prompts, cases
-    that cannot be written about or scored (by name), a bad setting.
+    ``evaluator`` as ``evaluator_version`` takes it; on a classification version it judges the final diagnosis alone, or
+    is ``CLOSED``: the models are shown the labels, and their words are read. The candidates are not queued for rating.
+    Raises ``ValidationError`` for a dataset of training cases, no model or one twice, models of different prompts,
+    cases that cannot be written about or scored (by name), a bad setting.
     """
     chosen = list(models)
     cases = benchmark_cases(dataset)
-    scorer = evaluator_version(evaluator)
+    labels = sorted(set(dataset.labelled.values_list("label", flat=True)))
+    closed = bool(labels) and evaluator == CLOSED
+    scorer = closed_labels_version(labels) if closed else evaluator_version(evaluator)
     _check(dataset, chosen, scorer, cases)
     complete = generation_settings(chosen[0], settings)
     for model in chosen:
         check_endpoint_settings(model, complete)
-    prompt = prompt_version(text=prompt_text(chosen[0]))
+    prompt = _prompt(chosen, labels if closed else [])
     run = create_run(
         kind=Run.Kind.BENCHMARK,
         title=f"{dataset}: {', '.join(model.name for model in chosen)}",
@@ -68,12 +74,26 @@ def request_benchmark(
 
 def benchmark_cases(dataset: DatasetVersion) -> list[Case]:
     """The held-out cases, each once, in the dataset's order."""
+    if dataset.kind == LABELLED:
+        return [one.case for one in dataset.labelled.select_related("case__source").order_by("position")]
     items = dataset.items.select_related("version__narrative__case__source").order_by("position")
     return list({item.version.narrative.case_id: item.version.narrative.case for item in items}.values())
 
 
+def _prompt(models: list[ModelVersion], labels: list[str]) -> PromptVersion:
+    """The narrative prompt, or its sibling that lists the labels."""
+    if not labels:
+        return prompt_version(text=prompt_text(models[0]))
+    if unable := [model.name for model in models if model.synthetic]:
+        raise ValidationError(
+            f"{', '.join(unable)} understands only the words it was trained with and cannot be shown a list of labels. "
+            "Choose the open-ended way of asking."
+        )
+    return prompt_version(text=closed_prompt(labels), name="Closed labels")
+
+
 def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: EvaluatorVersion, cases: list[Case]) -> None:
-    if dataset.kind != DatasetVersion.Kind.DERMBENCH:
+    if dataset.kind not in (DatasetVersion.Kind.DERMBENCH, LABELLED):
         raise ValidationError(f"{dataset} holds training cases. Choose a version of DermBench.")
     if not 1 <= len(models) <= MOST_MODELS:
         raise ValidationError(f"Choose one to {MOST_MODELS} models.")
@@ -84,6 +104,10 @@ def _check(dataset: DatasetVersion, models: list[ModelVersion], evaluator: Evalu
             "These models are asked with different words and cannot be compared. Benchmark them apart."
         )
     scorer = open_evaluator(evaluator)
+    if dataset.kind == LABELLED and not scorer.judges_diagnosis:
+        raise ValidationError(
+            f"{scorer.name} does not judge the final diagnosis. Choose a judge that was registered to do so."
+        )
     refused = [(case.code, reason) for case in cases if (reason := scorer.refusal(case))]
     refused += [(case.code, "it has no image") for case in cases if not case.images.exists()]
     if any(leaves_site(model) for model in models):

@@ -66,7 +66,7 @@ def _part(scores: PairedScores, name: tuple[str, str], inside: NDArray[np.bool_]
 
 def parse_rates(row: EvaluatorVersion) -> dict[str, dict[str, Any]]:
     """By dimension the share of the evaluator's answers in which a score could be read, with Wilson's interval."""
-    answers = Evaluation.objects.filter(evaluator=row).count()
+    answers = Evaluation.objects.filter(evaluator=row, scores__isnull=False).distinct().count()
     read = EvaluationScore.objects.filter(evaluation__evaluator=row, value__isnull=False)
     return {key: wilson(read.filter(dimension=key).count(), answers) for key in DIMENSION_KEYS}
 

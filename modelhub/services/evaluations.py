@@ -1,12 +1,14 @@
 """Evaluator versions, and storing what an evaluator says about a narrative."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from modelhub.evaluators.base import EvaluationResult, Evaluator
+from modelhub.evaluators.closed_labels import ClosedLabelsEvaluator, labels_identity
 from modelhub.evaluators.providers import BUILT_IN, open_evaluator
 from modelhub.models import Evaluation, EvaluationScore, EvaluatorVersion, Run
 from scoring.digest import content_hash
@@ -37,9 +39,26 @@ def evaluator_version(key: str) -> EvaluatorVersion:
         ) from error
 
 
+@transaction.atomic
+def closed_labels_version(labels: Sequence[str]) -> EvaluatorVersion:
+    """The row that reads these labels; other labels are another row."""
+    rubric, identity = current_rubric(), labels_identity(labels)
+    identity |= {"rubric": rubric.content_hash}
+    found, _ = EvaluatorVersion.objects.get_or_create(
+        identity_hash=content_hash(identity),
+        defaults={
+            "name": ClosedLabelsEvaluator.name,
+            "provider": ClosedLabelsEvaluator.provider,
+            "identity": identity,
+            "rubric": rubric,
+        },
+    )
+    return found
+
+
 def evaluator_choices() -> list[tuple[str, str]]:
     """What can be chosen: the built-in ones as they stand now, and registered ones, newest first; key and name."""
-    registered = EvaluatorVersion.objects.exclude(provider__in=BUILT_IN)
+    registered = EvaluatorVersion.objects.exclude(provider__in=[*BUILT_IN, ClosedLabelsEvaluator.provider])
     return [
         *((key, provider.name) for key, provider in BUILT_IN.items()),
         *((str(row.public_id), row.name) for row in registered),
@@ -105,6 +124,7 @@ def store_evaluation(
     )
     if created:
         EvaluationScore.objects.bulk_create(
-            EvaluationScore(evaluation=found, dimension=key, value=result.scores.get(key)) for key in DIMENSION_KEYS
+            EvaluationScore(evaluation=found, dimension=key, value=result.scores.get(key))
+            for key in (DIMENSION_KEYS if result.scores else ())  # none where the diagnosis alone was judged
         )
     return found

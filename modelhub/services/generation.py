@@ -1,6 +1,6 @@
 """Asking for narratives: what a run would do, and queuing it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +22,16 @@ EXPERT_PROMPT = (
     "interpret these findings, give two to three differential diagnoses, justify the most likely one and advise what "
     "to do next. Reason inside <think> </think>, then conclude inside <answer> </answer>."
 )
+CLOSED_PROMPT = (
+    "You are a dermatology expert. Describe what the image shows, interpret these findings and weigh the diagnoses "
+    "below inside <think> </think>. Then conclude inside <answer> </answer> with exactly one of them, in these very "
+    "words and without any other:\n{labels}"
+)
+
+
+def closed_prompt(labels: Sequence[str]) -> str:
+    """The words that ask for one of some labels, each on a line of its own."""
+    return CLOSED_PROMPT.format(labels="\n".join(f"- {label}" for label in sorted(labels)))
 
 
 def prompt_version(*, text: str, name: str = "Narrative") -> PromptVersion:

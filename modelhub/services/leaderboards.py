@@ -9,7 +9,7 @@ from django.utils import timezone
 from modelhub.models import BenchmarkRun, Leaderboard, ModelVersion, Run
 from modelhub.services.runs import create_run
 from scoring.digest import content_hash
-from scoring.models import Preference, Rating
+from scoring.models import DatasetVersion, Preference, Rating
 
 RULES = 2  # a change of how figures are computed makes every leaderboard anew
 PEOPLE_AT_MOST_EVERY = timedelta(minutes=10)
@@ -32,8 +32,9 @@ def request_leaderboards(*, actor: Any = None) -> Run | None:
 
 
 def make_missing_leaderboards() -> None:
-    """A row for every dataset, evaluator and prompt of a finished benchmark."""
-    finished = BenchmarkRun.objects.filter(results__isnull=False).order_by()
+    """A row for every dataset, evaluator and prompt of a finished DermBench run; others have no six dimensions."""
+    scored = BenchmarkRun.objects.filter(results__isnull=False, dataset__kind=DatasetVersion.Kind.DERMBENCH)
+    finished = scored.order_by()
     kept = set(Leaderboard.objects.values_list("dataset_id", "evaluator_id", "prompt_id"))
     for key in finished.values_list("dataset_id", "evaluator_id", "prompt_id").distinct():
         if key not in kept:

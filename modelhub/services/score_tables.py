@@ -38,7 +38,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """``values``: for each of ``SERIES`` (models, cases), NaN where there is none; ``words`` the same of the texts.
+    """``values``: for each of ``series`` (models, cases), NaN where there is none; ``words`` the same of the texts.
 
     ``clusters``: the patient or lesion of each case, ``cases``: its key, (cases,). Rows in the order of ``sources``.
     """
@@ -50,20 +50,22 @@ class ScoreTable:
     words: NDArray[np.float64]
     failures: tuple[dict[str, str], ...]
     cases: tuple[int, ...] = ()
+    series: tuple[str, ...] = SERIES
 
 
-def gather_scores(sources: Sequence[Source]) -> ScoreTable:
+def gather_scores(sources: Sequence[Source], *, series: tuple[str, ...] = SERIES) -> ScoreTable:
     """Every entry of each model's run; a failed one has no value and is listed with its reason."""
     groups: dict[int, int] = {}
     found = [_rows_of(source, groups) for source in sources]
     places = {case: at for at, case in enumerate(sorted(groups))}
-    values = {name: np.full((len(sources), len(places)), np.nan) for name in SERIES}
+    values = {name: np.full((len(sources), len(places)), np.nan) for name in series}
     words = np.full((len(sources), len(places)), np.nan)
     for row, scored in enumerate(found):
         for case, figures in scored.items():
             words[row, places[case]] = figures.pop("words")
             for name, value in figures.items():
-                values[name][row, places[case]] = value
+                if name in values:
+                    values[name][row, places[case]] = value
     return ScoreTable(
         tuple(sources),
         tuple(_tally(_entries(source)) for source in sources),
@@ -72,6 +74,7 @@ def gather_scores(sources: Sequence[Source]) -> ScoreTable:
         words,
         tuple(failure for source in sources for failure in _failures(source)),
         tuple(sorted(groups)),
+        series,
     )
 
 

@@ -16,7 +16,9 @@ def parts_of(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """``None`` before a worker computed them."""
     if not results or "fairness" not in results:
         return None
-    ways = [(model, key) for model in results["classification"] for key in WAYS if model[key]["judged"]]
+    alone = all(model["overall"] is None for model in results["models"])  # nothing but the diagnosis was judged
+    found = [(model, key) for model in results["classification"] for key in WAYS if key in model]
+    ways = [(model, key) for model, key in found if alone or model[key]["judged"]]
     return {
         "classification": [_accuracy(model, key) for model, key in ways],
         "scales": _scales(results["fairness"]),
@@ -57,7 +59,9 @@ def _scales(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 scale["scale"], {"scale": scale["scale"], "tones": _tones(models, scale), "rows": []}
             )
             table["rows"] += [
-                _tone_row(model["name"], key, scale[key], table["tones"]) for key in KEYS if _any(scale[key])
+                _tone_row(model["name"], key, scale[key], table["tones"])
+                for key in KEYS
+                if key in scale and _any(scale[key])
             ]
     return [found[name] for name in sorted(found)]
 
@@ -65,7 +69,7 @@ def _scales(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _tones(models: list[dict[str, Any]], wanted: Mapping[str, Any]) -> list[str]:
     """Every tone of a scale that any figure of any model has."""
     same = [one for model in models for one in model["scales"] if one["scale"] == wanted["scale"]]
-    return sorted({row["group"] for one in same for key in KEYS for row in one[key]["groups"]})
+    return sorted({row["group"] for one in same for key in KEYS if key in one for row in one[key]["groups"]})
 
 
 def _any(found: Mapping[str, Any]) -> bool:
@@ -87,6 +91,7 @@ def _tone_row(model: str, key: str, found: Mapping[str, Any], tones: list[str]) 
 def _contaminated(model: Mapping[str, Any]) -> dict[str, Any]:
     if model["reason"]:
         return {"model": model["name"], "reason": model["reason"], "trained_on": model["trained_on"]}
-    both = {key: {name: shown(model[key][name], key) for name in ("all", "without")} for key in ("overall", DIAGNOSIS)}
+    known = [key for key in ("overall", DIAGNOSIS) if key in model]
+    both = {key: {name: shown(model[key][name], key) for name in ("all", "without")} for key in known}
     kept = {name: model[name] for name in ("trained_on", "exact", "near", "twins")}
     return {"model": model["name"], "reason": "", **kept, **both}

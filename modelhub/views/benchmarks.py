@@ -28,7 +28,7 @@ FAILED_SHOWN = 50
 
 @staff_page
 def dermbench(request: HttpRequest) -> HttpResponse:
-    runs = benchmark_runs().order_by("-run__created_at", "-pk")
+    runs = benchmark_runs().filter(dataset__kind=DatasetVersion.Kind.DERMBENCH).order_by("-run__created_at", "-pk")
     last = runs.filter(results__isnull=False).first()
     context = dataset_context(request, DatasetVersion.Kind.DERMBENCH) | {
         "runs": Paginator(runs, RUNS_PER_PAGE).get_page(request.GET.get("runs")),
@@ -86,6 +86,7 @@ def benchmark_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse
     context = {
         "benchmark": benchmark,
         "table": result_table(benchmark.results, right=request.GET.get("against", "")),
+        "labelled": benchmark.dataset.kind == DatasetVersion.Kind.LABELLED,
         "failed": failed[:FAILED_SHOWN],
         "parts": parts_of(benchmark.results),
     }

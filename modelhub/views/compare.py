@@ -6,13 +6,15 @@ from django.shortcuts import render
 from modelhub.models import BenchmarkRun
 from modelhub.views.access import staff_page
 from modelhub.views.comparison import Comparison, Filters
+from scoring.models import DatasetVersion
 from scoring.services.reveals import record_reveals
 
 
 @staff_page
 def compare(request: HttpRequest) -> HttpResponse:
     """Without parameters: the last finished benchmark, its first two models, the case that differs most."""
-    finished = BenchmarkRun.objects.filter(results__isnull=False).select_related("run", "dataset", "evaluator__rubric")
+    scored = BenchmarkRun.objects.filter(results__isnull=False, dataset__kind=DatasetVersion.Kind.DERMBENCH)
+    finished = scored.select_related("run", "dataset", "evaluator__rubric")
     benchmarks = list(finished.prefetch_related("candidates").order_by("-run__created_at", "-pk")[:50])
     asked = request.GET.get("benchmark", "")
     benchmark = next((b for b in benchmarks if str(b.run.public_id) == asked), benchmarks[0] if benchmarks else None)

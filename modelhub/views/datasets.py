@@ -5,6 +5,7 @@ import uuid
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -24,6 +25,11 @@ from scoring.services.datasets import freeze_dataset
 from scoring.services.reveals import record_reveals
 
 ITEMS_PER_PAGE = 50
+
+
+def with_texts() -> QuerySet[DatasetVersion]:
+    """Classification versions have no texts, and pages of their own."""
+    return DatasetVersion.objects.exclude(kind=DatasetVersion.Kind.LABELLED)
 
 
 @staff_page
@@ -51,7 +57,7 @@ def dataset_freeze(request: HttpRequest) -> HttpResponse:
 
 @staff_page
 def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    dataset = get_object_or_404(DatasetVersion.objects.select_related("study", "created_by"), public_id=public_id)
+    dataset = get_object_or_404(with_texts().select_related("study", "created_by"), public_id=public_id)
     items = dataset.items.select_related("version__narrative__case", "certification").order_by("position")
     page = Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     record_reveals(rater=request.user, cases=[item.version.narrative.case for item in page])
@@ -68,7 +74,7 @@ def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 @staff_action
 def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    dataset = get_object_or_404(DatasetVersion, public_id=public_id)
+    dataset = get_object_or_404(with_texts(), public_id=public_id)
     try:
         run = request_export(dataset=dataset, actor=request.user)
     except ValidationError as error:
@@ -84,7 +90,7 @@ def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @administrator_form
 def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """A new adapter on a DermCoT version; a DermBench version has no such page."""
-    found = DatasetVersion.objects.exclude(kind=DatasetVersion.Kind.DERMBENCH).select_related("study")
+    found = with_texts().exclude(kind=DatasetVersion.Kind.DERMBENCH).select_related("study")
     dataset = get_object_or_404(found, public_id=public_id)
     form = TrainingForm(request.POST or None)
     if request.method == "POST" and form.is_valid():

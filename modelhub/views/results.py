@@ -116,7 +116,8 @@ def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> Resul
         return None
     models = tuple(results["models"])
     pair = _pair(results.get("pairs", []), models, right)
-    rows = tuple(result_row(key, models, pair) for key in ROW_KEYS)
+    every = (result_row(key, models, pair) for key in ROW_KEYS)
+    rows = tuple(row for row in every if any(row.figures))
     chart = interval_chart([(row.name, [f.estimate if f else None for f in row.figures]) for row in rows])
     names = {m["model"]: m["name"] for m in models}
     left_id, right_id = (pair["left"], pair["right"]) if pair else ("", "")

@@ -7,7 +7,7 @@ from scoring.models.audit import AuditEvent
 from scoring.models.calibration import CalibrationAnswer, CalibrationAttempt, CalibrationExample
 from scoring.models.case import Case, CaseFlag, CaseGroup, CaseImage, Source, Split
 from scoring.models.certification import Certification
-from scoring.models.dataset import DatasetItem, DatasetVersion, ReferenceExclusion, ReferenceFlag
+from scoring.models.dataset import DatasetItem, DatasetVersion, LabelledCase, ReferenceExclusion, ReferenceFlag
 from scoring.models.dispute import Dispute
 from scoring.models.enrolment import Enrolment, InformationSheet
 from scoring.models.mark import Mark
@@ -47,6 +47,7 @@ __all__ = [
     "FinalScore",
     "IdentityWord",
     "InformationSheet",
+    "LabelledCase",
     "Mark",
     "Narrative",
     "NarrativeVersion",

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from scoring.models.case import Case
 from scoring.models.certification import Certification
 from scoring.models.fields import PublicIdModel
 from scoring.models.narrative import NarrativeVersion
@@ -14,6 +15,7 @@ from scoring.models.study import Study
 class DatasetVersion(PublicIdModel):
     """DermCoT vN (certified training cases), DermBench vN (certified evaluation cases), or a filtered part of DermCoT:
     training texts that an automatic rule kept and nobody certified, so a kind of its own, never counted with others.
+    Classification vN holds evaluation cases with their labels and no texts: ``labelled`` instead of ``items``.
 
     ``rule``, ``rule_hash``: what kept its texts, in words and as a hash, where nobody certified them: of a filtered
     part, and of a DermBench made of references as they were published; empty for what was certified.
@@ -24,6 +26,7 @@ class DatasetVersion(PublicIdModel):
         DERMCOT = "dermcot", "DermCoT"
         DERMBENCH = "dermbench", "DermBench"
         FILTERED = "filtered", "DermCoT filtered part"
+        LABELLED = "labelled", "Classification"
 
     kind = models.CharField(max_length=12, choices=Kind)
     number = models.PositiveIntegerField()
@@ -76,6 +79,27 @@ class DatasetItem(models.Model):
                 name="items_are_ordered_within_a_dataset",
             ),
             models.UniqueConstraint(fields=["dataset", "version"], name="a_version_is_in_a_dataset_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} #{self.position}"
+
+
+class LabelledCase(models.Model):
+    """An evaluation case in a classification version, with its diagnosis as it was then; ``record`` is hashed."""
+
+    dataset = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="labelled")
+    position = models.PositiveIntegerField()
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")
+    label = models.CharField(max_length=200)
+    record = models.JSONField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "position"], name="labelled_cases_are_ordered"),
+            models.UniqueConstraint(fields=["dataset", "case"], name="a_case_is_in_a_classification_once"),
+            models.CheckConstraint(condition=~Q(label=""), name="a_labelled_case_has_its_label"),
         ]
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from scoring.services.calibration import start_attempt
 from scoring.services.comparisons import create_comparison, enqueue_pairs, push_identity_words
 from scoring.services.disputes import dispute_reference
 from scoring.services.examples import add_example
+from scoring.services.labelled import freeze_labelled
 from scoring.services.narratives import revise_version
 from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from scoring.services.queue import claim_version
@@ -257,6 +258,10 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     refresh_leaderboard(Leaderboard.objects.get())
     dataset = hub_rows.make_dataset(study=study, actor=admin)
     artifact = hub_rows.make_artifact(dataset)
+    labelled = make.make_source()
+    for label in ("eczema", "psoriasis"):
+        make.make_case(source=labelled, split="evaluation", diagnosis=label)
+    freeze_labelled(study=study, source=labelled, actor=admin)
     model = benchmark.candidates.first()
     generation = model.generations.first()
     evaluation = hub_rows.make_evaluation_run([(make.make_version(), 4.0, 3.0)])

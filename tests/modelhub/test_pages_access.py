@@ -9,7 +9,17 @@ from tests import factories
 from tests.modelhub import hub_rows
 
 pytestmark = pytest.mark.django_db
-PLAIN = ("model_list", "run_list", "dermcot", "dermbench", "ablation", "leaderboard", "compare", "benchmark_start")
+PLAIN = (
+    "model_list",
+    "run_list",
+    "dermcot",
+    "dermbench",
+    "ablation",
+    "leaderboard",
+    "compare",
+    "benchmark_start",
+    "classification",
+)
 
 
 @pytest.fixture

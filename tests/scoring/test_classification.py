@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scoring.classification import NO_CLASS, ONE_CLUSTER, Answer, ClosedLabels, classification
+from scoring.classification import NO_CLASS, ONE_CLUSTER, Answer, classification
+from scoring.closed_labels import ClosedLabels
 from scoring.wilson import wilson
 
 
@@ -79,3 +80,40 @@ class TestClosedLabels:
     )
     def test_what_is_named(self, stated, label, right):
         assert self.labels.right(stated, label) is right
+
+
+class TestOnly:
+    """Exactly one affirmed label, or none is read: nothing is guessed."""
+
+    labels = ClosedLabels(["melanoma", "nevus", "psoriasis", "pustular psoriasis", "银屑病", "湿疹"])
+
+    @pytest.mark.parametrize(
+        ("stated", "label"),
+        [
+            ("Melanoma.", "melanoma"),
+            ("The answer is a naevus", "nevus"),  # the other spelling
+            ("Pustular psoriasis", "pustular psoriasis"),  # not the label within it
+            ("诊断为银屑病。", "银屑病"),
+        ],
+    )
+    def test_one_that_is_affirmed(self, stated, label):
+        assert self.labels.only(stated) == label
+
+    @pytest.mark.parametrize(
+        "stated",
+        [
+            "",
+            "A mole.",  # a synonym that shares no word
+            "Melanoma or nevus",
+            "Nevus, not melanoma",
+            "No melanoma",
+            "This is not a melanoma.",
+            "Non-melanoma",
+            "Melanoma cannot be excluded",
+            "I'm sorry, but I can't help with that.",
+            "不是银屑病",
+            "银屑病、湿疹",
+        ],
+    )
+    def test_none_several_denied_or_refused(self, stated):
+        assert self.labels.only(stated) is None
