@@ -27,7 +27,7 @@ ENTRIES: tuple[tuple[str | Promise, str, tuple[str, ...]], ...] = (
     (_("Preferences"), "comparisons:list", STAFF),
 )
 # Pages that are reached from an entry but do not lie below its address.
-BELOW = {"modelhub:dermbench": ("modelhub:leaderboard", "modelhub:evaluator_list")}
+BELOW = {"modelhub:dermbench": ("modelhub:leaderboard", "modelhub:evaluator_list", "modelhub:classification")}
 
 
 @dataclass(frozen=True)
