@@ -93,13 +93,15 @@ class _Handler(BaseHTTPRequestHandler):
             server.under_way += 1
             server.most_under_way = max(server.most_under_way, server.under_way)
         try:
-            self._reply(server.answer(asked, before))
+            reply = server.answer(asked, before)
+            time.sleep(reply.delay_s)
         finally:
+            # Before the answer is sent: its receiver may ask again sooner than this thread goes on.
             with server.lock:
                 server.under_way -= 1
+        self._send(reply)
 
-    def _reply(self, reply: Reply) -> None:
-        time.sleep(reply.delay_s)
+    def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
         for name, value in ({"Content-Length": str(len(reply.body))} | reply.headers).items():
             self.send_header(name.replace("_", "-"), value)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from typing import Any
-
-from django.db.models import QuerySet
+from uuid import UUID
 
 from modelhub.models import Generation, Leaderboard, ModelVersion
 from scoring.davidson import RESAMPLES, Vote, standings
 from scoring.intervals import FEWEST_RATERS, crossed_interval
+from scoring.key_lists import in_parts
 from scoring.models import DatasetItem, Preference, PreferenceChoice, Rating, Score
 from scoring.models.preference import OVERALL
 from scoring.rubric import DIMENSION_KEYS, overall
@@ -22,35 +22,42 @@ def human_figures(leaderboard: Leaderboard, models: Sequence[ModelVersion]) -> d
     Only texts by these models about the leaderboard's cases to its prompt; ratings are sealed first ones under the
     evaluator's rubric, with intervals over cases and raters; preferences are blind votes.
     """
-    texts = _texts(leaderboard, models)
-    authors = dict(texts.values_list("version_id", "model__public_id"))
+    authors = _authors(leaderboard, models)
     return {
-        "ratings": _ratings(leaderboard, texts, authors, models),
-        "preferences": _preferences(texts, authors, models),
+        "ratings": _ratings(leaderboard, authors, models),
+        "preferences": _preferences(authors, models),
         "fewest_raters": FEWEST_RATERS,
         "resamples": RESAMPLES,
     }
 
 
-def _texts(leaderboard: Leaderboard, models: Sequence[ModelVersion]) -> QuerySet[Generation]:
-    cases = DatasetItem.objects.filter(dataset=leaderboard.dataset).values("version__narrative__case")
-    found = Generation.objects.filter(model__in=[model.pk for model in models], case__in=cases)
-    return found.filter(prompt=leaderboard.prompt, version__isnull=False)
+def _authors(leaderboard: Leaderboard, models: Sequence[ModelVersion]) -> dict[int, UUID]:
+    """Version → the model that wrote it."""
+    items = DatasetItem.objects.filter(dataset=leaderboard.dataset)
+    cases = list(
+        items.values_list("version__narrative__case", flat=True).distinct().order_by("version__narrative__case")
+    )
+    written = Generation.objects.filter(model__in=models, prompt=leaderboard.prompt, version__isnull=False)
+    authors: dict[int, UUID] = {}
+    for part in in_parts(cases):
+        authors |= dict(written.filter(case__in=part).values_list("version_id", "model__public_id"))
+    return authors
 
 
 def _ratings(
-    leaderboard: Leaderboard, texts: QuerySet[Generation], authors: dict[Any, Any], models: Sequence[ModelVersion]
+    leaderboard: Leaderboard, authors: dict[int, UUID], models: Sequence[ModelVersion]
 ) -> list[dict[str, Any]]:
-    rated = Rating.objects.sealed_first().filter(
-        version__in=texts.values("version"), rubric=leaderboard.evaluator.rubric
-    )
+    sealed = Rating.objects.sealed_first().filter(rubric=leaderboard.evaluator.rubric)
     columns = ("pk", "version_id", "version__narrative__case__group_id", "rater_id", "simulated")
-    rows = {row[0]: row[1:] for row in rated.order_by("pk").values_list(*columns)}
-    given: dict[int, dict[str, float | None]] = {pk: {} for pk in rows}
-    for pk, dimension, value in Score.objects.filter(rating__in=rated.values("pk")).values_list(
-        "rating_id", "dimension", "value"
-    ):
-        given[pk][dimension] = value
+    rows: dict[int, tuple] = {}
+    given: dict[int, dict[str, float | None]] = {}
+    for texts in in_parts(sorted(authors)):
+        here = {row[0]: row[1:] for row in sealed.filter(version__in=texts).order_by("pk").values_list(*columns)}
+        rows |= here
+        for ratings in in_parts(list(here)):
+            answers = Score.objects.filter(rating__in=ratings).values_list("rating_id", "dimension", "value")
+            for pk, dimension, value in answers:
+                given.setdefault(pk, {})[dimension] = value
     found = []
     for model in models:
         mine = [pk for pk, row in rows.items() if authors[row[0]] == model.public_id]
@@ -80,22 +87,19 @@ def _human_figure(scores: list[tuple[dict[str, float | None], int, int]], key: s
     }
 
 
-def _preferences(
-    texts: QuerySet[Generation], authors: dict[Any, Any], models: Sequence[ModelVersion]
-) -> list[dict[str, Any]]:
-    versions = texts.values("version")
-    choices = PreferenceChoice.objects.filter(
-        preference__origin=Preference.Origin.BLIND, preference__left__in=versions, preference__right__in=versions
-    )
+def _preferences(authors: dict[int, UUID], models: Sequence[ModelVersion]) -> list[dict[str, Any]]:
+    blind = PreferenceChoice.objects.filter(preference__origin=Preference.Origin.BLIND)
     columns = ("dimension", "choice", "preference__left_id", "preference__right_id", "preference__case__group_id")
     votes: dict[str, list[Vote]] = {}
     both_bad: dict[str, int] = {}
-    for dimension, choice, left, right, group in choices.order_by("pk").values_list(*columns):
-        if authors[left] == authors[right]:
-            continue  # two texts by one model say nothing about models
-        outcome = "tie" if choice in TIES else choice
-        votes.setdefault(dimension, []).append(Vote(str(authors[left]), str(authors[right]), outcome, group))
-        both_bad[dimension] = both_bad.get(dimension, 0) + (choice == "both_bad")
+    for part in in_parts(sorted(authors)):
+        here = blind.filter(preference__left__in=part).order_by("pk").values_list(*columns)
+        for dimension, choice, left, right, group in here:
+            if right not in authors or authors[left] == authors[right]:
+                continue  # another model's text is not of this board; two texts by one model say nothing about models
+            outcome = "tie" if choice in TIES else choice
+            votes.setdefault(dimension, []).append(Vote(str(authors[left]), str(authors[right]), outcome, group))
+            both_bad[dimension] = both_bad.get(dimension, 0) + (choice == "both_bad")
     names = {str(model.public_id): model.name for model in models}
     return [
         {"question": question, "both_bad": both_bad[question], "standings": _standings(votes[question], names)}

@@ -1,20 +1,19 @@
 """Certification policies: what another one would change, and the change itself, in bulk."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from scoring.key_lists import in_parts
 from scoring.models import Certification, Dispute, NarrativeVersion, Rating, Study
 from scoring.services.audit import record_event
 from scoring.services.certification import evidence_of, scores_used
 from scoring.services.rated_versions import RatedVersion, rated_versions
 from scoring.verdict import INCOMPLETE, Policy, Verdict
-
-IN_ONE_STATEMENT = 500
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def recertify_study(*, study: Study) -> int:
         if verdict.outcome != (current.outcome if current else INCOMPLETE)
         and (current is None or current.adjudicator_id is None)
     ]
-    for start in range(0, len(changed), IN_ONE_STATEMENT):
-        _replace(study, changed[start : start + IN_ONE_STATEMENT])
+    for part in in_parts(changed):
+        _replace(study, part)
     record_event(actor=None, action="study.recertified", subject=study, detail={"changed": len(changed)})
     return len(changed)
 
@@ -90,7 +89,7 @@ def _verdicts(study: Study, rule: Policy) -> Iterator[tuple[RatedVersion, Certif
         yield one, current.get(key), one.verdict(rule)
 
 
-def _replace(study: Study, changed: list[tuple[RatedVersion, Verdict]]) -> None:
+def _replace(study: Study, changed: Sequence[tuple[RatedVersion, Verdict]]) -> None:
     keys = [one.version for one, _ in changed]
     Certification.objects.filter(study=study, version__in=keys, is_current=True).update(is_current=False)
     versions = NarrativeVersion.objects.select_related("narrative__case").in_bulk(keys)
