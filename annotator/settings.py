@@ -224,9 +224,11 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
+# What beat rings has a worker of its own: pages stay fresh and dead runs are found while a judge answers for hours.
 CELERY_TASK_ROUTES = {
     "modelhub.tasks.run_on_gpu": {"queue": "gpu"},
-    "modelhub.tasks.*": {"queue": "default"},
+    "modelhub.tasks.run_on_default": {"queue": "default"},
+    "modelhub.tasks.*": {"queue": "clock"},
 }
 HIDDEN_STATES_GB = environment.whole_number("HIDDEN_STATES_GB", 20)  # kept in VAR_DIR/hidden between trainings
 RUN_LEASE_S = environment.whole_number("RUN_LEASE_S", 60)  # a lost worker's run goes on after this long

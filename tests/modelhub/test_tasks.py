@@ -1,6 +1,7 @@
 """The doors: their queues, what beat rings, and that they bring no torch into the process that calls them."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from annotator.celery import app
+from annotator.runtime.supervisor import read_procfile
 from modelhub import tasks
 from modelhub.models import Run
 
@@ -22,10 +24,20 @@ DOORS = (
 
 
 @pytest.mark.parametrize(
-    ("door", "queue"), [(tasks.run_on_default, "default"), (tasks.run_on_gpu, "gpu"), (tasks.reap_runs, "default")]
+    ("door", "queue"), [(tasks.run_on_default, "default"), (tasks.run_on_gpu, "gpu"), (tasks.reap_runs, "clock")]
 )
 def test_each_door_opens_on_its_queue(door, queue):
     assert app.amqp.router.route({}, door.name)["queue"].name == queue
+
+
+def test_every_queue_has_one_worker_and_what_beat_rings_waits_behind_no_run():
+    processes = read_procfile(settings.BASE_DIR / "Procfile")
+    worked = {name: found[1] for name, line in processes.items() if (found := re.search(r"--queues (\S+)", line))}
+    assert worked == {"clock": "clock", "default": "default", "gpu": "gpu"}
+    queues = {door.name: app.amqp.router.route({}, door.name)["queue"].name for door in DOORS}
+    rung = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert {queues[name] for name in rung} == {"clock"} and len(rung) == 4
+    assert {queue for name, queue in queues.items() if name not in rung} == {"default", "gpu"}
 
 
 @pytest.mark.parametrize("kind", Run.Kind.values)

@@ -120,8 +120,8 @@ def test_processes_end_with_a_killed_supervisor(supervise, tmp_path):
     wait_for(lambda: not alive(pid))
 
 
-def test_procfile_names_the_four_processes():
-    assert list(read_procfile(ROOT / "Procfile")) == ["web", "default", "gpu", "beat"]
+def test_procfile_names_the_five_processes():
+    assert list(read_procfile(ROOT / "Procfile")) == ["web", "clock", "default", "gpu", "beat"]
 
 
 def test_bad_procfile_line_is_named(tmp_path):
