@@ -3,26 +3,32 @@
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from modelhub.evaluators.providers import BUILT_IN
-from modelhub.forms.settings_fields import field_for, given
+from modelhub.forms.runs import SettingsForm, offer
 from modelhub.models import EvaluatorVersion, ModelVersion
 from modelhub.services.benchmarks import CLOSED
 from modelhub.services.evaluations import evaluator_choices
 from modelhub.services.model_settings import GENERATION_RULES, generation_settings
 from scoring.models import DatasetVersion, Source, Study
 
-SHOWN = ("max_new_tokens", "seed", "batch_size")
+SETTING_LABELS = {
+    "max_new_tokens": (_("Longest text, tokens"), ""),
+    "seed": (_("Seed"), ""),
+    "batch_size": (_("Cases at once"), ""),
+}
 
 
-class BenchmarkForm(forms.Form):
+class BenchmarkForm(SettingsForm):
     kind = DatasetVersion.Kind.DERMBENCH
+    words = SETTING_LABELS
+    rules = {name: GENERATION_RULES[name] for name in SETTING_LABELS}
 
     dataset = forms.ModelChoiceField(
         DatasetVersion.objects.none(), to_field_name="public_id", empty_label=None, label=_("DermBench version")
     )
+    evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
     models = forms.ModelMultipleChoiceField(
         ModelVersion.objects.none(),
         to_field_name="public_id",
@@ -30,31 +36,12 @@ class BenchmarkForm(forms.Form):
         help_text=_("Two or more. Differences are against the first registered of them."),
         widget=forms.CheckboxSelectMultiple,
     )
-    evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         models = ModelVersion.objects.order_by("created_at")
-        datasets = DatasetVersion.objects.filter(kind=self.kind).order_by("-number")
-        self._choose("models", models)
-        self._choose("dataset", datasets)
-        defaults = generation_settings(models.first() or ModelVersion())
-        labels = {"max_new_tokens": _("Longest text, tokens"), "seed": _("Seed"), "batch_size": _("Cases at once")}
-        for name in SHOWN:
-            self.fields[name] = field_for(
-                GENERATION_RULES[name], label=labels[name], help_text="", default=defaults[name]
-            )
-
-    def _choose(self, name: str, rows: QuerySet[Any]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = rows
-
-    def main(self) -> list[forms.BoundField]:
-        return [self["dataset"], self["evaluator"], self["models"]]
-
-    def decoding(self) -> list[forms.BoundField]:
-        return [self[name] for name in SHOWN]
+        offer(self, models=models, dataset=DatasetVersion.objects.filter(kind=self.kind).order_by("-number"))
+        self.add_settings(generation_settings(models.first() or ModelVersion()))
 
     def clean_models(self) -> list[ModelVersion]:
         models = list(self.cleaned_data["models"])
@@ -62,8 +49,10 @@ class BenchmarkForm(forms.Form):
             raise forms.ValidationError(_("Choose at least two models: a benchmark compares."))
         return models
 
-    def settings(self) -> dict[str, Any]:
-        return given(self.cleaned_data, {name: GENERATION_RULES[name] for name in SHOWN})
+    def chosen(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("dataset", "models", "evaluator")} | {
+            "settings": self.settings()
+        }
 
 
 class ClassificationForm(BenchmarkForm):
@@ -108,7 +97,8 @@ class FreezeLabelledForm(forms.Form):
 
     def __init__(self, *args: Any, sources: list[Source], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        source, study = self.fields["source"], self.fields["study"]
-        assert isinstance(source, forms.ModelChoiceField) and isinstance(study, forms.ModelChoiceField)
-        source.queryset = Source.objects.filter(pk__in=[one.pk for one in sources]).order_by("name", "pk")
-        study.queryset = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
+        offer(
+            self,
+            source=Source.objects.filter(pk__in=[one.pk for one in sources]).order_by("name", "pk"),
+            study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"),
+        )

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from modelhub.forms.settings_fields import field_for, given
+from modelhub.forms.runs import SettingsForm, offer
 from modelhub.models import ModelVersion
 from modelhub.services.dermeval import RULES, dermeval_settings
 from scoring.models import Study
@@ -37,10 +37,14 @@ LABELS = {
     "seed": (_("Seed"), ""),
     "checkpoint_every_steps": (_("Checkpoint every, steps"), _("A stopped training goes on from its last checkpoint.")),
 }
-FIRST = ("sft_steps", "rl_steps")
 
 
-class DermEvalForm(forms.Form):
+class DermEvalForm(SettingsForm):
+    rules = RULES
+    words = LABELS
+    more_title = _("More settings")
+    prominent = ("sft_steps", "rl_steps")
+
     base = forms.ModelChoiceField(
         ModelVersion.objects.none(), label=_("Base model"), to_field_name="public_id", empty_label=None
     )
@@ -55,21 +59,8 @@ class DermEvalForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE)
-        studies = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
-        for name, rows in (("base", bases), ("study", studies)):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        defaults = dermeval_settings(bases.first() or ModelVersion())
-        for name, rule in RULES.items():
-            label, help_text = LABELS[name]
-            self.fields[name] = field_for(rule, label=str(label), help_text=str(help_text), default=defaults[name])
+        offer(self, base=bases, study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"))
+        self.add_settings(dermeval_settings(bases.first() or ModelVersion()))
 
-    def first(self) -> list[forms.BoundField]:
-        return [self["base"], self["study"], *(self[name] for name in FIRST)]
-
-    def more(self) -> list[forms.BoundField]:
-        return [self[name] for name in RULES if name not in FIRST]
-
-    def settings(self) -> dict[str, Any]:
-        return given(self.cleaned_data, RULES)
+    def chosen(self) -> dict[str, Any]:
+        return {"base": self.cleaned_data["base"], "study": self.cleaned_data["study"], "settings": self.settings()}

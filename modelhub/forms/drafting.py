@@ -33,7 +33,5 @@ class DraftingForm(GenerationForm):
     )
 
     def chosen(self) -> dict[str, Any]:
-        """What the service is asked for, but for the actor. Valid forms only."""
-        names = ("model", "conditioning", "study", "retry_leaks", "budget_tokens")
-        asked = {name: self.cleaned_data[name] for name in names}
-        return asked | {"cases": self.cases(), "settings": self.settings()}
+        names = ("conditioning", "retry_leaks", "budget_tokens")
+        return super().chosen() | {name: self.cleaned_data[name] for name in names}

@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from modelhub.forms.runs import RunForm, offer
 from modelhub.models import BenchmarkRun, ModelVersion
-from modelhub.services.evaluations import evaluator_choices
+from modelhub.services.evaluations import evaluator_choices, evaluator_version
 from modelhub.services.judges import LANGUAGES, PROTOCOLS, TERMS
 from modelhub.services.poor_narratives import MOST
 from scoring.models import DatasetVersion, Study
@@ -73,11 +74,9 @@ class JudgeForm(TermsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["model"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = ModelVersion.objects.filter(kind=ModelVersion.Kind.ENDPOINT).order_by("name")
+        offer(self, model=ModelVersion.objects.filter(kind=ModelVersion.Kind.ENDPOINT).order_by("name"))
 
-    def main(self) -> list[forms.BoundField]:
+    def first(self) -> list[forms.BoundField]:
         return [field for field in self if field.name not in TERMS]
 
     def limits(self) -> list[forms.BoundField]:
@@ -88,7 +87,7 @@ class JudgeForm(TermsForm):
         return settings | {"terms": self.terms()}
 
 
-class EvaluationForm(forms.Form):
+class EvaluationForm(RunForm):
     evaluator = forms.ChoiceField(choices=evaluator_choices, label=_("Evaluator"))
     pool = forms.ChoiceField(label=_("Narratives"))
     retest = forms.BooleanField(
@@ -129,8 +128,13 @@ class EvaluationForm(forms.Form):
     def _words(row: Study | DatasetVersion | BenchmarkRun) -> str:
         return f"{row.run.created_at:%Y-%m-%d} {row.run.title}" if isinstance(row, BenchmarkRun) else str(row)
 
-    def chosen_pool(self) -> Study | DatasetVersion | BenchmarkRun:
-        return self._pools[self.cleaned_data["pool"]]
+    def chosen(self) -> dict[str, Any]:
+        """What the service is asked for, but for the actor; makes a built-in evaluator's row."""
+        return {
+            "evaluator": evaluator_version(self.cleaned_data["evaluator"]),
+            "pool": self._pools[self.cleaned_data["pool"]],
+            "retest": self.cleaned_data["retest"],
+        }
 
 
 class PoorNarrativesForm(forms.Form):
@@ -151,6 +155,4 @@ class PoorNarrativesForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["study"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Study.objects.filter(state=Study.State.RUNNING).order_by("-pk")
+        offer(self, study=Study.objects.filter(state=Study.State.RUNNING).order_by("-pk"))

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from modelhub.forms.runs import offer
 from scoring.models import Study
 from scoring.services.datasets import SPLIT_OF_KIND
 
@@ -15,6 +16,4 @@ class FreezeForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["study"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
+        offer(self, study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"))

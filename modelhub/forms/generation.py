@@ -7,7 +7,7 @@ from django import forms
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from modelhub.forms.settings_fields import field_for, given
+from modelhub.forms.runs import SettingsForm, offer
 from modelhub.models import Generation, ModelVersion
 from modelhub.services.generation import MOST_CASES
 from modelhub.services.model_settings import GENERATION_RULES, generation_settings
@@ -33,8 +33,11 @@ SEPARATOR = "|"
 UNKNOWN_TONE = "unknown"
 
 
-class GenerationForm(forms.Form):
+class GenerationForm(SettingsForm):
     """Sent by GET: the same address shows the same plan again."""
+
+    rules = GENERATION_RULES
+    words = SETTING_LABELS
 
     model = forms.ModelChoiceField(
         ModelVersion.objects.none(), label=_("Model version"), to_field_name="public_id", empty_label=None
@@ -73,18 +76,16 @@ class GenerationForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         models = ModelVersion.objects.order_by("-created_at")
-        self._choose("model", models)
-        self._choose("source", Source.objects.order_by("name"))
-        self._choose("study", Study.objects.filter(state__in=["running", "paused"]).order_by("-created_at"))
+        offer(
+            self,
+            model=models,
+            source=Source.objects.order_by("name"),
+            study=Study.objects.filter(state__in=["running", "paused"]).order_by("-created_at"),
+        )
         tone = self.fields["tone"]
         assert isinstance(tone, forms.ChoiceField)
         tone.choices = [("", _("Every skin tone")), *tone_choices()]
-        self._add_settings(self._asked_for(models) or models.first())
-
-    def _choose(self, name: str, rows: QuerySet[Any]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = rows
+        self.add_settings(generation_settings(self._asked_for(models) or models.first() or ModelVersion()))
 
     def _asked_for(self, models: QuerySet[ModelVersion]) -> ModelVersion | None:
         """The model whose defaults the placeholders show."""
@@ -94,20 +95,9 @@ class GenerationForm(forms.Form):
         except ValueError:
             return None
 
-    def _add_settings(self, model: ModelVersion | None) -> None:
-        defaults = generation_settings(model or ModelVersion())
-        for name, rule in GENERATION_RULES.items():
-            label, help_text = SETTING_LABELS[name]
-            self.fields[name] = field_for(rule, label=label, help_text=help_text, default=defaults[name])
-
-    def selection(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name not in GENERATION_RULES]
-
-    def decoding(self) -> list[forms.BoundField]:
-        return [self[name] for name in GENERATION_RULES]
-
-    def settings(self) -> dict[str, Any]:
-        return given(self.cleaned_data, GENERATION_RULES)
+    def chosen(self) -> dict[str, Any]:
+        asked = {"model": self.cleaned_data["model"], "study": self.cleaned_data["study"]}
+        return asked | {"cases": self.cases(), "settings": self.settings()}
 
     def cases(self) -> QuerySet[Case]:
         """The cases that fit, oldest first up to the number asked for. Valid forms only."""

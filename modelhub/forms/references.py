@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from modelhub.forms.runs import offer
 from scoring.models import NarrativeVersion, ReferenceFlag, Source, Study
 from scoring.services.references import imported_references
 
@@ -34,11 +35,12 @@ class ReferencesForm(forms.Form):
 
     def __init__(self, *args: Any, source: Source, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        study, texts = self.fields["study"], self.fields["texts"]
-        assert isinstance(study, forms.ModelChoiceField) and isinstance(texts, forms.ModelMultipleChoiceField)
-        study.queryset = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
         self._references = imported_references(source)
-        texts.queryset = self._references.select_related("narrative__case")
+        offer(
+            self,
+            study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"),
+            texts=self._references.select_related("narrative__case"),
+        )
 
     def main(self) -> list[forms.BoundField]:
         return [self["study"], self["kinds"], self["reason"]]

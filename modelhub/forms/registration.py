@@ -5,10 +5,11 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from modelhub.forms.runs import RunForm
 from modelhub.services.registration import model_folders
 
 
-class RegistrationForm(forms.Form):
+class RegistrationForm(RunForm):
     name = forms.CharField(
         max_length=120, label=_("Name"), help_text=_("How people will know it. It cannot be changed later.")
     )

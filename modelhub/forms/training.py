@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from modelhub.forms.settings_fields import field_for, given
+from modelhub.forms.runs import SettingsForm, offer
 from modelhub.models import ModelVersion
 from modelhub.services.model_settings import TRAINING_RULES, training_settings
 
@@ -27,11 +27,15 @@ SETTING_LABELS = {
     "max_length": (_("Longest record, tokens"), _("A longer record is refused, not cut.")),
     "checkpoint_every_steps": (_("Checkpoint every, steps"), _("A stopped training goes on from its last checkpoint.")),
 }
-FIRST = ("recipe", "epochs", "lr", "rank")
 TEACHER_LIST = "teacher-names"  # id of the page's <datalist>
 
 
-class TrainingForm(forms.Form):
+class TrainingForm(SettingsForm):
+    rules = TRAINING_RULES
+    words = SETTING_LABELS
+    more_title = _("More settings")
+    prominent = ("recipe", "epochs", "lr", "rank")
+
     base = forms.ModelChoiceField(
         ModelVersion.objects.none(),
         label=_("Start from"),
@@ -53,19 +57,10 @@ class TrainingForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         bases = ModelVersion.objects.exclude(kind=ModelVersion.Kind.ENDPOINT).order_by("-kind", "-created_at")
-        field = self.fields["base"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = bases
-        defaults = training_settings(bases.first() or ModelVersion())
-        for name, rule in TRAINING_RULES.items():
-            label, help_text = SETTING_LABELS[name]
-            self.fields[name] = field_for(rule, label=label, help_text=help_text, default=defaults[name])
+        offer(self, base=bases)
+        self.add_settings(training_settings(bases.first() or ModelVersion()))
+        self.order_fields(["base", "recipe", "teacher"])
 
-    def first(self) -> list[forms.BoundField]:
-        return [self["base"], self[FIRST[0]], self["teacher"], *(self[name] for name in FIRST[1:])]
-
-    def more(self) -> list[forms.BoundField]:
-        return [self[name] for name in TRAINING_RULES if name not in FIRST]
-
-    def settings(self) -> dict[str, Any]:
-        return given(self.cleaned_data, TRAINING_RULES)
+    def chosen(self) -> dict[str, Any]:
+        chosen = self.cleaned_data
+        return {"base": chosen["base"], "teacher": chosen["teacher"], "settings": self.settings()}

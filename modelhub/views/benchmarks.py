@@ -2,11 +2,9 @@
 
 import uuid
 
-from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -18,8 +16,8 @@ from modelhub.views.access import staff_form, staff_page
 from modelhub.views.benchmark_csv import record_lines
 from modelhub.views.benchmark_parts import parts_of
 from modelhub.views.dataset_overview import dataset_context
-from modelhub.views.refusals import add_refusal
 from modelhub.views.results import benchmark_runs, result_table
+from modelhub.views.start import Missing, start_page
 from scoring.models import DatasetVersion
 
 RUNS_PER_PAGE = 20
@@ -41,41 +39,32 @@ def dermbench(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_form
 def benchmark_start(request: HttpRequest) -> HttpResponse:
-    form = BenchmarkForm(request.POST or None, initial=request.GET.dict())
-    if request.method == "POST" and form.is_valid():
-        try:
-            run = request_benchmark(
-                dataset=form.cleaned_data["dataset"],
-                models=form.cleaned_data["models"],
-                evaluator=form.cleaned_data["evaluator"],
-                settings=form.settings(),
-                actor=request.user,
-            )
-        except ValidationError as error:
-            add_refusal(form, error)
-        else:
-            messages.success(request, _("The DermBench run is queued."))
-            return redirect("modelhub:run_detail", run.public_id)
-    context = {"form": form, "missing": missing_for_benchmark()}
-    return render(request, "modelhub/benchmark_start.html", context, status=422 if form.errors else 200)
+    return start_page(
+        request,
+        BenchmarkForm(request.POST or None, initial=request.GET.dict()),
+        request_benchmark,
+        template="modelhub/benchmark_start.html",
+        queued=_("The DermBench run is queued."),
+        missing=missing_for_benchmark(),
+    )
 
 
-def missing_for_benchmark() -> dict[str, str] | None:
+def missing_for_benchmark() -> Missing | None:
     """What has to exist before a benchmark can be started, with the way there."""
     if not DatasetVersion.objects.filter(kind=DatasetVersion.Kind.DERMBENCH).exists():
-        return {
-            "title": "No DermBench version is frozen yet",
-            "advice": "A benchmark needs a frozen version of the held-out cases with their certified references.",
-            "action": "DermBench",
-            "url": reverse("modelhub:dermbench"),
-        }
+        return Missing(
+            _("No DermBench version is frozen yet"),
+            _("A benchmark needs a frozen version of the held-out cases with their certified references."),
+            "DermBench",
+            reverse("modelhub:dermbench"),
+        )
     if ModelVersion.objects.count() < 2:
-        return {
-            "title": "There is only one model" if ModelVersion.objects.exists() else "No model is registered",
-            "advice": "A benchmark compares two or more. Train an adapter on DermCoT, or register another base.",
-            "action": "DermCoT",
-            "url": reverse("modelhub:dermcot"),
-        }
+        return Missing(
+            _("There is only one model") if ModelVersion.objects.exists() else _("No model is registered"),
+            _("A benchmark compares two or more. Train an adapter on DermCoT, or register another base."),
+            "DermCoT",
+            reverse("modelhub:dermcot"),
+        )
     return None
 
 

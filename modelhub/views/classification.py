@@ -5,16 +5,17 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from modelhub.forms.benchmark import ClassificationForm, FreezeLabelledForm
-from modelhub.models import ModelVersion
 from modelhub.services.benchmarks import request_benchmark
 from modelhub.views.access import ADMINISTRATOR, staff_form
 from modelhub.views.dataset_overview import PER_PAGE, frozen
 from modelhub.views.refusals import add_refusal
 from modelhub.views.results import benchmark_runs
+from modelhub.views.start import Missing, missing_model, start_page
 from scoring.models import DatasetVersion
 from scoring.services.labelled import freeze_labelled, labelled_sources
 
@@ -54,17 +55,23 @@ def classification(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_form
 def classification_start(request: HttpRequest) -> HttpResponse:
-    if not DatasetVersion.objects.filter(kind=LABELLED).exists() or not ModelVersion.objects.exists():
-        messages.info(request, _("Freeze a version and register a model first."))
-        return redirect("modelhub:classification")
-    form = ClassificationForm(request.POST or None, initial=request.GET.dict())
-    if request.method == "POST" and form.is_valid():
-        try:
-            chosen = {name: form.cleaned_data[name] for name in ("dataset", "models", "evaluator")}
-            run = request_benchmark(**chosen, settings=form.settings(), actor=request.user)
-        except ValidationError as error:
-            add_refusal(form, error)
-        else:
-            messages.success(request, _("The classification run is queued."))
-            return redirect("modelhub:run_detail", run.public_id)
-    return render(request, "modelhub/classification_start.html", {"form": form}, status=422 if form.errors else 200)
+    return start_page(
+        request,
+        ClassificationForm(request.POST or None, initial=request.GET.dict()),
+        request_benchmark,
+        template="modelhub/classification_start.html",
+        queued=_("The classification run is queued."),
+        missing=missing_for_classification(),
+    )
+
+
+def missing_for_classification() -> Missing | None:
+    """What has to exist before a model can be asked, with the way there."""
+    if not DatasetVersion.objects.filter(kind=LABELLED).exists():
+        return Missing(
+            _("No classification version is frozen yet"),
+            _("Freeze a version and register a model first."),
+            _("Classification"),
+            reverse("modelhub:classification"),
+        )
+    return missing_model(_("Freeze a version and register a model first."))

@@ -1,6 +1,7 @@
 """DermCoT and its versions: freeze, look into, download, retrain on."""
 
 import uuid
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -19,7 +20,8 @@ from modelhub.services.teachers import teacher_names
 from modelhub.services.training import request_training
 from modelhub.views.access import administrator_action, administrator_form, staff_action, staff_page
 from modelhub.views.dataset_overview import dataset_context
-from modelhub.views.refusals import add_refusal, show_refusal
+from modelhub.views.refusals import show_refusal
+from modelhub.views.start import missing_model, start_page
 from scoring.models import DatasetVersion
 from scoring.services.datasets import freeze_dataset
 from scoring.services.reveals import record_reveals
@@ -92,21 +94,13 @@ def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """A new adapter on a DermCoT version; a DermBench version has no such page."""
     found = with_texts().exclude(kind=DatasetVersion.Kind.DERMBENCH).select_related("study")
     dataset = get_object_or_404(found, public_id=public_id)
-    form = TrainingForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            run = request_training(
-                base=form.cleaned_data["base"],
-                dataset=dataset,
-                settings=form.settings(),
-                teacher=form.cleaned_data["teacher"],
-                actor=request.user,
-            )
-        except ValidationError as error:
-            add_refusal(form, error)
-        else:
-            messages.success(request, _("The training is queued."))
-            return redirect("modelhub:run_detail", run.public_id)
-    has_bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE).exists()
-    context = {"dataset": dataset, "form": form, "has_bases": has_bases, "teachers": teacher_names()}
-    return render(request, "modelhub/retrain.html", context, status=422 if form.errors else 200)
+    return start_page(
+        request,
+        TrainingForm(request.POST or None),
+        partial(request_training, dataset=dataset),
+        template="modelhub/retrain.html",
+        queued=_("The training is queued."),
+        missing=missing_model(_("Training starts from a model. Register one first."), kind=ModelVersion.Kind.BASE),
+        dataset=dataset,
+        teachers=teacher_names(),
+    )

@@ -13,14 +13,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from modelhub.forms.evaluators import EvaluationForm, JudgeForm, PoorNarrativesForm, TermsForm
-from modelhub.models import Evaluation, EvaluatorVersion
+from modelhub.models import Evaluation, EvaluatorVersion, ModelVersion
 from modelhub.services.evaluating import request_evaluation
-from modelhub.services.evaluations import evaluator_version
 from modelhub.services.judges import change_terms, register_judge
 from modelhub.services.poor_narratives import add_poor_narratives
 from modelhub.views.access import administrator_action, administrator_form, staff_form, staff_page
 from modelhub.views.calibration import calibration_table, canary_rows
 from modelhub.views.refusals import add_refusal, show_refusal
+from modelhub.views.start import Missing, start_page
 
 PER_PAGE, RUNS_SHOWN = 30, 20
 
@@ -67,7 +67,18 @@ def evaluator_register(request: HttpRequest) -> HttpResponse:
             words = _("“%(name)s” is registered. Its canaries are tried when it is first used.")
             messages.success(request, words % {"name": row.name})
             return redirect("modelhub:evaluator_detail", row.public_id)
-    return render(request, "modelhub/evaluator_register.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "missing": missing_for_judge()}
+    return render(request, "modelhub/evaluator_register.html", context, status=422 if form.errors else 200)
+
+
+def missing_for_judge() -> Missing | None:
+    if ModelVersion.objects.filter(kind=ModelVersion.Kind.ENDPOINT).exists():
+        return None
+    return Missing(
+        _("No model on a server is registered"),
+        _("A judge is a language model on an OpenAI-compatible server. Register one on the command line first."),
+        command="python manage.py register_endpoint --name NAME --model MODEL --family FAMILY ADDRESS",
+    )
 
 
 @administrator_action
@@ -88,22 +99,13 @@ def evaluator_terms(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_form
 def evaluation_start(request: HttpRequest) -> HttpResponse:
-    form = EvaluationForm(request.POST or None, initial=request.GET.dict())
-    if request.method == "POST" and form.is_valid():
-        try:
-            evaluator = evaluator_version(form.cleaned_data["evaluator"])
-            run = request_evaluation(
-                evaluator=evaluator,
-                pool=form.chosen_pool(),
-                actor=request.user,
-                retest=form.cleaned_data["retest"],
-            )
-        except ValidationError as error:
-            add_refusal(form, error)
-        else:
-            messages.success(request, _("The evaluation is queued."))
-            return redirect("modelhub:run_detail", run.public_id)
-    return render(request, "modelhub/evaluation_start.html", {"form": form}, status=422 if form.errors else 200)
+    return start_page(
+        request,
+        EvaluationForm(request.POST or None, initial=request.GET.dict()),
+        request_evaluation,
+        template="modelhub/evaluation_start.html",
+        queued=_("The evaluation is queued."),
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from modelhub.forms.runs import offer
 from modelhub.models import EvaluationRun
 from modelhub.services.filtering import freeze_filter, preview_filter, threshold_version
 from modelhub.views.access import administrator_form
@@ -35,9 +36,7 @@ class FilterForm(forms.Form):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        field = self.fields["study"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at")
+        offer(self, study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
