@@ -1,28 +1,28 @@
 """The study report: power before, the flow from sampled to analysed after, and everything in one ZIP."""
 
-import tempfile
 import uuid
 from typing import Any
 
 from django import forms
-from django.http import FileResponse, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from annotator.accounts.roles import ADMINISTRATOR, RESEARCHER, role_required
 from annotator.accounts.signed_in import user_of
 from annotator.study.views import find_study, rater_rows
+from modelhub.services.exports import newest_study_export, request_study_export
 from scoring.agreement.power import power_table
 from scoring.agreement.table import OVERALL
-from scoring.exporters.study_report import methods_text, write_study
+from scoring.exporters.study_report import methods_text
 from scoring.models import Agreement, NarrativeVersion, Study
 from scoring.rubric import DIMENSION_KEYS, dimensions_in
 from scoring.services.agreement import GROUPS
 from scoring.services.study_flow import study_flow
 
-IN_MEMORY = 1 << 23
 RATERS, CASES = (1, 2, 3, 5), (20, 40, 100, 200, 500)
 PLANNED = {"difference": 0.3, "between_texts": 0.8, "rest": 0.6}
 ORIGINS = dict(NarrativeVersion.Origin.choices)
@@ -46,6 +46,7 @@ def report(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     form = PowerForm(request.GET if "difference" in request.GET else planned)
     context = {
         "study": study,
+        "artifact": newest_study_export(study),
         "flow": study_flow(study),
         "groups": _groups(stored),
         "dimensions": dimensions_in(request.LANGUAGE_CODE),
@@ -60,16 +61,14 @@ def report(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     return render(request, "numbers/report.html", context, status=422 if form.errors else 200)
 
 
-@never_cache
-@require_safe
+@require_POST
 @role_required(ADMINISTRATOR, RESEARCHER)
-def report_file(request: HttpRequest, public_id: uuid.UUID) -> FileResponse:
-    """The ZIP; large ones are written to disk, not held in memory."""
+def report_file(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """Queue the ZIP; its run's page has the download."""
     study = find_study(public_id)
-    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the response closes it
-    write_study(study, file)  # type: ignore[arg-type]
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"study-{str(study.public_id)[:8]}.zip")
+    run = request_study_export(study=study, actor=request.user)
+    messages.success(request, _("The data of this study are being written; the download appears here."))
+    return redirect("modelhub:run_detail", run.public_id)
 
 
 def _stored(study: Study) -> dict[str, Any]:

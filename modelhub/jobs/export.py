@@ -1,30 +1,56 @@
-"""Writes a dataset version's archive beside its final place and puts it there whole."""
+"""Writes the archive of a dataset version or a study beside its final place and puts it there whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from django.conf import settings
 
 from modelhub.jobs.base import JobFailed, RunContext
 from modelhub.models import Artifact, BenchmarkEntry, BenchmarkRun
 from modelhub.services.benchmark_records import candidate_lines, result_file
-from scoring.exporters.archive import ArchiveReport, ExtraFile, write_archive
+from scoring.exporters.archive import ExtraFile, write_archive
 from scoring.exporters.items import ExportError, released_cases
-from scoring.models import DatasetVersion
+from scoring.exporters.study_report import write_study
+from scoring.models import DatasetVersion, Score, Study
+
+
+class Written(Protocol):
+    """``size`` in bytes, ``sha256`` of the whole file."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What an export writes, under which file name, and how many of what are in it."""
+
+    name: str
+    title: str
+    write: Callable[[BinaryIO], Written]
+    entries: int
+    noun: str
+    dataset: DatasetVersion | None = None
 
 
 def run(context: RunContext) -> None:
     """Registers one artifact per run, under the lease; a second attempt writes over what the first left."""
-    dataset = DatasetVersion.objects.select_related("study").get(public_id=context.run.plan["dataset"])
     if Artifact.objects.filter(run=context.run).exists():
         return
-    context.write(message=f"Writing {dataset}")
+    parcel = parcel_of(context.run.plan)
+    context.write(message=f"Writing {parcel.title}")
     location = Path("artifacts") / f"{context.run.public_id.hex}.zip"
     target = Path(settings.MEDIA_ROOT) / location
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = target.with_name(f".{target.name}.{context.lease.token.hex}.draft")
     try:
-        report = write_file(dataset, draft)
+        with draft.open("wb") as stream:
+            written = parcel.write(stream)
         draft.chmod(0o600)
         draft.replace(target)
     except ExportError as error:
@@ -34,18 +60,34 @@ def run(context: RunContext) -> None:
     with context.holding():
         Artifact.objects.create(
             run=context.run,
-            dataset=dataset,
-            name=f"{dataset.kind}-v{dataset.number}.zip",
+            dataset=parcel.dataset,
+            name=parcel.name,
             file=str(location),
-            sha256=report.sha256,
-            size=report.size,
+            sha256=written.sha256,
+            size=written.size,
         )
-        context.progress(report.records, dataset.item_count, f"{report.records} narratives, {report.size:,} bytes")
+        message = f"{parcel.entries:,} {parcel.noun}, {written.size:,} bytes"
+        context.progress(parcel.entries, parcel.entries, message)
 
 
-def write_file(dataset: DatasetVersion, path: Path) -> ArchiveReport:
-    with path.open("wb") as stream:
+def parcel_of(plan: dict[str, Any]) -> Parcel:
+    if "study" in plan:
+        return study_parcel(Study.objects.get(public_id=plan["study"]))
+    return dataset_parcel(DatasetVersion.objects.select_related("study").get(public_id=plan["dataset"]))
+
+
+def study_parcel(study: Study) -> Parcel:
+    scores = Score.objects.filter(rating__study=study).count()
+    name = f"study-{str(study.public_id)[:8]}.zip"
+    return Parcel(name, f"the data of {study}", partial(write_study, study), scores, "scores")
+
+
+def dataset_parcel(dataset: DatasetVersion) -> Parcel:
+    def write(stream: BinaryIO) -> Written:
         return write_archive(dataset, stream, extra_files=extra_files(dataset))
+
+    name = f"{dataset.kind}-v{dataset.number}.zip"
+    return Parcel(name, str(dataset), write, dataset.item_count, "narratives", dataset)
 
 
 def extra_files(dataset: DatasetVersion) -> Iterator[ExtraFile]:

@@ -6,6 +6,7 @@ Raters go by their pseudonyms; free text of raters stays here.
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from scoring.digest import canonical_json
@@ -49,8 +50,16 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def write_study(study: Study, fileobj: BinaryIO) -> str:
-    """Write the ZIP to ``fileobj`` front to back and return its SHA-256. Equal data give equal bytes."""
+@dataclass(frozen=True)
+class StudyArchive:
+    """``size`` in bytes, ``sha256`` of the whole file."""
+
+    size: int
+    sha256: str
+
+
+def write_study(study: Study, fileobj: BinaryIO) -> StudyArchive:
+    """Write the ZIP to ``fileobj`` front to back. Equal data give equal bytes. For workers: seconds per 100,000 scores."""
     with ZipStream(fileobj) as archive:
         archive.add("scores.csv", _lines(COLUMNS, _scores(study)))
         archive.add("codebook.csv", _lines(("column", "meaning"), CODEBOOK))
@@ -64,7 +73,7 @@ def write_study(study: Study, fileobj: BinaryIO) -> str:
         archive.add("METHODS.txt", methods_text(study).encode())
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(archive.sums.items()))
         archive.add("SHA256SUMS", sums.encode())
-    return archive.sha256
+    return StudyArchive(archive.size, archive.sha256)
 
 
 def methods_text(study: Study) -> str:

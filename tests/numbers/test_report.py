@@ -11,6 +11,8 @@ import pytest
 from django.urls import reverse
 
 from bench.agreement_data import make_people, make_texts, simulate_study, store_ratings
+from modelhub.models import Artifact, Run
+from modelhub.tasks import run_on_default
 from scoring.agreement.power import power_table
 from scoring.exporters.study_report import CODEBOOK, write_study
 from scoring.models import Agreement, Assignment, Narrative, NarrativeVersion, Rating
@@ -128,14 +130,36 @@ def test_staff_read_the_report_and_raters_do_not(client, study) -> None:
     rater = make_rater(study)
     client.force_login(rater)
     assert client.get(reverse("study:report", args=[study.public_id])).status_code == 403
-    assert client.get(reverse("study:report_file", args=[study.public_id])).status_code == 403
+    assert client.post(reverse("study:report_file", args=[study.public_id])).status_code == 403
     for user in (make_administrator(), make_researcher()):
         client.force_login(user)
         text = client.get(reverse("study:report", args=[study.public_id])).content.decode()
         assert "ratings analysed" in text
         assert study.protocol_hash[:16] in text
         assert (rater.display_name in text) == user.is_administrator
-    body = b"".join(client.get(reverse("study:report_file", args=[study.public_id])).streaming_content)
-    assert "scores.csv" in zipfile.ZipFile(io.BytesIO(body)).namelist()
     refused = client.get(reverse("study:report", args=[study.public_id]), {"difference": "0"})
     assert refused.status_code == 422
+
+
+def test_a_worker_writes_the_file_and_the_page_hands_out_the_newest(client, study) -> None:
+    simulate_study(study, texts=6, raters=3)
+    client.force_login(make_researcher())
+    page, ask = (reverse(f"study:{name}", args=[study.public_id]) for name in ("report", "report_file"))
+    assert client.get(ask).status_code == 405
+    for _ in range(2):
+        answer = client.post(ask)
+        run = Run.objects.latest("pk")
+        assert answer.url == reverse("modelhub:run_detail", args=[run.public_id])
+        assert Artifact.objects.filter(run=run).count() == 0
+        run_on_default(run.pk)
+    artifact = Artifact.objects.latest("pk")
+    run.refresh_from_db()
+    assert (artifact.run, artifact.dataset, run.state) == (run, None, Run.State.SUCCEEDED)
+    assert (run.progress_done, run.progress_total) == (6 * 3 * 6, 6 * 3 * 6)
+    download = reverse("modelhub:artifact", args=[artifact.public_id])
+    assert download in client.get(page).content.decode()
+    assert download in client.get(reverse("modelhub:run_detail", args=[run.public_id])).content.decode()
+    body = b"".join(client.get(download).streaming_content)
+    assert hashlib.sha256(body).hexdigest() == artifact.sha256
+    rows = zipfile.ZipFile(io.BytesIO(body)).read("scores.csv").decode().splitlines()
+    assert len(rows) == 1 + 6 * 3 * 6
