@@ -3,6 +3,7 @@
 from django.db.models import (
     BooleanField,
     Case,
+    Count,
     Exists,
     ExpressionWrapper,
     F,
@@ -20,29 +21,36 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
-from scoring.models import Assignment, Certification, Dispute, Score
+from scoring.models import Assignment, Certification, Dispute, Rating, Score
 
 OUTCOMES = (Certification.Outcome.ADJUDICATION, Certification.Outcome.REVISION)
 
 
-def waiting() -> QuerySet[Certification]:
-    """Current verdicts that need a person: disputes before revisions, and among disputes first those of the reference,
-    then safety vetoes, then the widest spread; the oldest first among equals.
+def unranked() -> QuerySet[Certification]:
+    """Current verdicts that need a person.
 
-    A text whose later version is queued in the same study is in the raters' hands already, so it
-    does not wait. Each comes with ``reference_disputed``, ``unsafe`` and ``spread`` (rubric points).
+    A text whose later version is queued in the same study is in the raters' hands already, so it does not wait.
     """
     later = Assignment.objects.filter(
         study=OuterRef("study"),
         version__narrative=OuterRef("version__narrative"),
         version__number__gt=OuterRef("version__number"),
     )
+    return Certification.objects.filter(is_current=True, outcome__in=OUTCOMES).filter(~Exists(later))
+
+
+def waiting() -> QuerySet[Certification]:
+    """:func:`unranked`, the gravest first: disputes before revisions, and among disputes first those of the reference,
+    then safety vetoes, then the widest spread; the oldest first among equals.
+
+    Each comes with ``reference_disputed``, ``unsafe``, ``spread`` (rubric points) and ``rated``, how many ratings it
+    rests on.
+    """
     disputed_first = Case(
         When(outcome=Certification.Outcome.ADJUDICATION, then=Value(0)), default=Value(1), output_field=IntegerField()
     )
     return (
-        Certification.objects.filter(is_current=True, outcome__in=OUTCOMES)
-        .filter(~Exists(later))
+        unranked()
         .alias(
             rank=disputed_first,
             lowest_safety=_lowest_safety(),
@@ -52,6 +60,7 @@ def waiting() -> QuerySet[Certification]:
             reference_disputed=Exists(Dispute.objects.open().filter(case=OuterRef("version__narrative__case"))),
             unsafe=ExpressionWrapper(Q(lowest_safety__lte=F("veto")), output_field=BooleanField()),
             spread=Coalesce(_widest_spread(), Value(0.0)),
+            rated=Coalesce(_number_of_ratings(), Value(0)),
         )
         .select_related("study", "policy", "version__narrative__case__source", "version__narrative__case__group")
         .prefetch_related("version__narrative__case__images")
@@ -66,6 +75,11 @@ def _scores() -> QuerySet[Score]:
 def _lowest_safety() -> Coalesce:
     lowest = _scores().filter(dimension="safety").values("dimension").annotate(n=Min("value")).values("n")
     return Coalesce(Subquery(lowest), Value(9.0))
+
+
+def _number_of_ratings() -> Subquery:
+    counted = Rating.objects.filter(certifications=OuterRef("pk")).order_by().values("certifications")
+    return Subquery(counted.annotate(n=Count("pk")).values("n"))
 
 
 def _widest_spread() -> Subquery:

@@ -18,7 +18,7 @@ from annotator.accounts.signed_in import user_of
 from annotator.narratives.step_editing import edited_text
 from annotator.rating.narrative import context_chips, image_urls
 from annotator.review.case import choices_of, columns_of, disputes_of, marks_of, pointed_images, rows_of
-from annotator.review.desk import OUTCOMES, waiting
+from annotator.review.desk import OUTCOMES, unranked, waiting
 from annotator.review.forms import DecisionForm, SettleForm, entered_scores
 from scoring.models import Certification, Dispute
 from scoring.services.adjudication import decide_case
@@ -35,11 +35,12 @@ UNPROCESSABLE = 422
 @require_safe
 @role_required(ADJUDICATOR, ADMINISTRATOR)
 def desk(request: HttpRequest) -> HttpResponse:
-    items = waiting()
-    page = Paginator(items.annotate(rated=Count("ratings")), PER_PAGE).get_page(request.GET.get("page"))
-    disputed = items.filter(outcome=Certification.Outcome.ADJUDICATION).count()
-    total = page.paginator.count
-    context = {"page_obj": page, "disputed": disputed, "revision": total - disputed, "total": total}
+    counts = dict(unranked().order_by().values_list("outcome").annotate(n=Count("pk")))
+    disputed, revision = (counts.get(outcome, 0) for outcome in OUTCOMES)
+    paginator = Paginator(waiting(), PER_PAGE)
+    paginator.count = disputed + revision  # not counted again with everything that ranks them
+    page = paginator.get_page(request.GET.get("page"))
+    context = {"page_obj": page, "disputed": disputed, "revision": revision, "total": paginator.count}
     return render(request, "review/list.html", context)
 
 
