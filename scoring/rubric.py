@@ -124,6 +124,11 @@ def dimensions_in(language: str | None) -> tuple[Dimension, ...]:
     return CHINESE_DIMENSIONS if (language or "").lower().startswith("zh") else DIMENSIONS
 
 
+def dimension_names(language: str | None) -> dict[str, str]:
+    """The six names by key, in the words of a language tag."""
+    return {dimension.key: dimension.name for dimension in dimensions_in(language)}
+
+
 def rubric_content() -> dict[str, Any]:
     """The words and the scale of this rubric as plain data, as stored and hashed."""
     return {

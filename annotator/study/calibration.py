@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -16,7 +17,7 @@ from annotator.rating.narrative import image_urls, narrative_context
 from annotator.study.forms import ExampleForm, GateForm
 from annotator.study.views import add_refusal, find_study
 from scoring.models import CalibrationExample, Case, NarrativeVersion, Study
-from scoring.rubric import DIMENSION_NAMES
+from scoring.rubric import dimension_names
 from scoring.services.amendments import amend_study
 from scoring.services.drafts import update_draft
 from scoring.services.examples import Role, add_example, lenient_kappa, missing_levels, retire_example
@@ -58,14 +59,15 @@ def _context(request: HttpRequest, study: Study, form: GateForm) -> dict[str, An
     examples = list(found.order_by("retired_at", "role", "pk"))
     gate_examples = [one for one in examples if one.role == Role.GATE and one.retired_at is None]
     gaps = missing_levels(gate_examples)
+    names = dimension_names(get_language())
     return {
         "study": study,
         "may_edit": user_of(request).is_administrator,
         "may_set_gate": user_of(request).is_administrator and study.state != Study.State.CLOSED,
         "form": form,
-        "examples": [{"one": one, "scores": [one.scores[key] for key in DIMENSION_NAMES]} for one in examples],
-        "dimensions": list(DIMENSION_NAMES.values()),
-        "gaps": [(DIMENSION_NAMES[key], ", ".join(map(str, levels))) for key, levels in gaps.items()],
+        "examples": [{"one": one, "scores": [one.scores[key] for key in names]} for one in examples],
+        "dimensions": list(names.values()),
+        "gaps": [(names[key], ", ".join(map(str, levels))) for key, levels in gaps.items()],
         "lenient": lenient_kappa(gate_examples) if gate_examples else None,
         **_found_versions(request),
     }

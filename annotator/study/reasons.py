@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from scoring.rubric import DIMENSION_NAMES
+from scoring.rubric import dimension_names
 from scoring.strata import WORDS
 
 
@@ -32,7 +32,7 @@ def _rule_words(why: Mapping[str, Any]) -> str:
         }
     if rule == "disagreement":
         return _("Raters differ on %(dimension)s: from %(lowest)s to %(highest)s.") % {
-            "dimension": DIMENSION_NAMES[why["dimension"]],
+            "dimension": dimension_names(get_language())[why["dimension"]],
             "lowest": f"{why['lowest']:g}",
             "highest": f"{why['highest']:g}",
         }

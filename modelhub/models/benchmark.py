@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.models.evaluation import Evaluation, EvaluatorVersion
 from modelhub.models.generation import Generation, PromptVersion
@@ -33,9 +34,9 @@ class BenchmarkEntry(models.Model):
     """One model on one case: scored + failed + pending = expected."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "Pending"
-        SCORED = "scored", "Scored"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", _("Pending")
+        SCORED = "scored", _("Scored")
+        FAILED = "failed", _("Failed")
 
     benchmark = models.ForeignKey(BenchmarkRun, on_delete=models.PROTECT, related_name="entries")
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")

@@ -76,10 +76,10 @@ class Evaluation(PublicIdModel):
     """
 
     class Parse(models.TextChoices):
-        EXACT = "exact", "Exact"
-        PARSED = "parsed", "Parsed"
-        PARTIAL = "partial", "Partly parsed"
-        FAILED = "failed", "Failed"
+        EXACT = "exact", _("Exact")
+        PARSED = "parsed", _("Parsed")
+        PARTIAL = "partial", _("Partly parsed")
+        FAILED = "failed", _("Failed")
 
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="+")
     evaluator = models.ForeignKey(EvaluatorVersion, on_delete=models.PROTECT, related_name="evaluations")
@@ -180,9 +180,9 @@ class EvaluationEntry(models.Model):
     """One narrative to be evaluated: scored + failed + pending = expected."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "Pending"
-        SCORED = "scored", "Scored"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", _("Pending")
+        SCORED = "scored", _("Scored")
+        FAILED = "failed", _("Failed")
 
     evaluation_run = models.ForeignKey(EvaluationRun, on_delete=models.PROTECT, related_name="entries")
     version = models.ForeignKey(NarrativeVersion, on_delete=models.PROTECT, related_name="+")

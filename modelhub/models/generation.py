@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.models.model_version import ModelVersion
 from modelhub.models.run import Run
@@ -34,9 +35,9 @@ class Generation(PublicIdModel):
     """
 
     class State(models.TextChoices):
-        PENDING = "pending", "Pending"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        PENDING = "pending", _("Pending")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="generations")
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models import Case
 from scoring.models.fields import PublicIdModel
@@ -17,9 +18,9 @@ class ModelVersion(PublicIdModel):
     """
 
     class Kind(models.TextChoices):
-        BASE = "base", "Base model"
-        ADAPTER = "adapter", "Adapter"
-        ENDPOINT = "endpoint", "Model on a server"
+        BASE = "base", _("Base model")
+        ADAPTER = "adapter", _("Adapter")
+        ENDPOINT = "endpoint", _("Model on a server")
 
     name = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=12, choices=Kind)

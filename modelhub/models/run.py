@@ -7,6 +7,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from scoring.models.fields import PublicIdModel
 
@@ -32,23 +33,23 @@ class Run(PublicIdModel):
     """
 
     class Kind(models.TextChoices):
-        IMPORT = "import", "Import cases"
-        GENERATION = "generation", "Write narratives"
-        DRAFTING = "drafting", "Draft DermCoT"
-        TRAINING = "training", "Train adapter"
-        DERMEVAL = "dermeval", "Train DermEval"
+        IMPORT = "import", _("Import cases")
+        GENERATION = "generation", _("Write narratives")
+        DRAFTING = "drafting", _("Draft DermCoT")
+        TRAINING = "training", _("Train adapter")
+        DERMEVAL = "dermeval", _("Train DermEval")
         BENCHMARK = "benchmark", "DermBench"
-        EVALUATION = "evaluation", "Evaluate narratives"
-        EXPORT = "export", "Export"
-        REGISTRATION = "registration", "Register model"
-        STATISTICS = "statistics", "Statistics"
+        EVALUATION = "evaluation", _("Evaluate narratives")
+        EXPORT = "export", _("Export")
+        REGISTRATION = "registration", _("Register model")
+        STATISTICS = "statistics", _("Statistics")
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        SUCCEEDED = "succeeded", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        SUCCEEDED = "succeeded", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     MAX_ATTEMPTS = 3
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from modelhub.views.results import DIAGNOSIS, ROW_KEYS, ROW_NAMES, Figure
+from modelhub.views.results import DIAGNOSIS, ROW_KEYS, Figure, row_names
 
 WAYS = {"judged": _("by the evaluator"), "closed": _("by the label's words")}
 KEYS = (*ROW_KEYS, DIAGNOSIS)
@@ -81,7 +81,7 @@ def _tone_row(model: str, key: str, found: Mapping[str, Any], tones: list[str]) 
     gap = shown({"n": 0, **found["gap"]}, key)
     return {
         "model": model,
-        "name": ROW_NAMES[key],
+        "name": row_names()[key],
         "cells": [by_tone.get(tone) for tone in tones],
         "worst": found["worst"],
         "gap": gap,

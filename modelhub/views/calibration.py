@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from modelhub.charts import CalibrationChart, calibration_chart
 from modelhub.models import EvaluationEntry, EvaluationRun, PoorNarrative, Run
-from modelhub.views.results import Figure
-from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+from modelhub.views.results import Figure, row_names
+from scoring.rubric import DIMENSION_KEYS
 
 COLUMNS = ("bias", "mae", "constant_mae", "skill", "spearman", "kappa", "within_one")
 SHOWN_FAILURES = 50
@@ -79,14 +79,14 @@ def _part_name(by: str, part: Mapping[str, Any]) -> str:
 
 def _part_row(key: str, one: Mapping[str, Any]) -> dict[str, Any]:
     figures = () if one["reason"] else tuple(_figure(one[column], one["n"]) for column in COLUMNS)
-    return {"name": DIMENSION_NAMES[key], "n": one["n"], "figures": figures}
+    return {"name": row_names()[key], "n": one["n"], "figures": figures}
 
 
 def _former(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if found is None:
         return None
     words = [
-        {**alarm, "name": DIMENSION_NAMES[alarm["dimension"]], "words": WATCHED[alarm["figure"]]}
+        {**alarm, "name": row_names()[alarm["dimension"]], "words": WATCHED[alarm["figure"]]}
         for alarm in found["alarms"]
     ]
     return {**found, "alarms": words}
@@ -118,7 +118,7 @@ def evaluation_body(run: Run) -> dict[str, Any]:
 
 def _dimensions(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = results["dimensions"]
-    return [{"name": DIMENSION_NAMES[key], **found[key], "figure": _mean(found[key])} for key in DIMENSION_KEYS]
+    return [{"name": row_names()[key], **found[key], "figure": _mean(found[key])} for key in DIMENSION_KEYS]
 
 
 def _mean(one: Mapping[str, Any]) -> Figure:
@@ -134,7 +134,7 @@ def _row(key: str, found: Mapping[str, Any]) -> CalibrationRow:
     points = [(bin["machine"], estimate) for bin in curve if (estimate := bin["physicians"].estimate) is not None]
     again = found["retest"]["dimensions"][key]
     return CalibrationRow(
-        DIMENSION_NAMES[key],
+        row_names()[key],
         n,
         one["clusters"],
         one["reason"],

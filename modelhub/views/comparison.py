@@ -7,15 +7,17 @@ from urllib.parse import urlencode
 
 from django.db.models import Avg, Count
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.forms.generation import SEPARATOR, UNKNOWN_TONE
 from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
 from modelhub.views.aligned_steps import AlignedSection, aligned_sections
+from modelhub.views.results import OVERALL, row_names
 from scoring.models import Case
-from scoring.rubric import DIMENSION_KEYS, DIMENSIONS, overall
+from scoring.rubric import DIMENSION_KEYS, overall
 
 DIFFER, CASE_ORDER = "differ", "case"
-ORDERS = ((DIFFER, "Differ most first"), (CASE_ORDER, "Order of cases"))
+ORDERS = ((DIFFER, _("Differ most first")), (CASE_ORDER, _("Order of cases")))
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,12 @@ def _shown(benchmark: BenchmarkRun, filters: Filters, public_id: str) -> dict[st
     entries = {entry.model_id: entry for entry in found.prefetch_related("evaluation__scores")}
     left = side("left", filters.left, entries.get(filters.left.pk))
     right = side("right", filters.right, entries.get(filters.right.pk))
-    scores = [ScoreRow(d.name, left.scores.get(d.key), right.scores.get(d.key)) for d in DIMENSIONS]
+    names = row_names()
+    scores = [ScoreRow(names[key], left.scores.get(key), right.scores.get(key)) for key in DIMENSION_KEYS]
     return {
         "case": case,
         "sides": (left, right),
-        "scores": (*scores, ScoreRow("Mean of six", left.overall, right.overall)),
+        "scores": (*scores, ScoreRow(names[OVERALL], left.overall, right.overall)),
         "sections": aligned_sections(left.version, right.version),
     }
 

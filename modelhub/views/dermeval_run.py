@@ -6,7 +6,8 @@ from django.utils.translation import gettext as _
 
 from modelhub.charts import curve_chart
 from modelhub.models import DermEvalTraining, EvaluatorVersion, Run
-from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+from modelhub.views.results import row_names
+from scoring.rubric import DIMENSION_KEYS
 
 MOST_POINTS, TABLE_POINTS = 400, 25
 TERMS = {"sft": ("loss",), "rl": ("reward", "baseline", "parse_rate", "loss")}
@@ -59,5 +60,6 @@ def dermeval_body(run: Run, settings: Any, thin: Any) -> dict[str, Any]:
 
 def stage_lines(stage: str, lines: dict[str, Any]) -> dict[str, Any]:
     """The lines of a stage's fitted reading, a row per dimension; ``line`` is None where there is none."""
-    rows = [{"name": DIMENSION_NAMES[key], "line": lines["lines"][key]} for key in DIMENSION_KEYS]
+    names = row_names()
+    rows = [{"name": names[key], "line": lines["lines"][key]} for key in DIMENSION_KEYS]
     return {"name": stage_name(stage), "cases": lines["cases"], "narratives": lines["narratives"], "rows": rows}

@@ -13,7 +13,7 @@ from modelhub.views.access import staff_page
 from modelhub.views.leaderboard_csv import leaderboard_lines
 from modelhub.views.leaderboard_rows import Board, read_board, series_choices
 from modelhub.views.leaderboard_words import flag_words, methods
-from modelhub.views.results import OVERALL, ROW_NAMES, Figure, figure
+from modelhub.views.results import OVERALL, Figure, figure, row_names
 from scoring.rubric import DIMENSION_KEYS
 
 FAILED_SHOWN = 50
@@ -66,7 +66,7 @@ def _machine_context(machine: dict[str, Any], board: Board) -> dict[str, Any]:
             name: Figure(slope["n"], slope["slope"], slope["low"], slope["high"], slope["reason"])
             for name, slope in machine["length"].items()
         },
-        "columns": [(key, ROW_NAMES[key]) for key, _ in (board.rows[0].cells if board.rows else ())],
+        "columns": [(key, row_names()[key]) for key, _ in (board.rows[0].cells if board.rows else ())],
         "flags": [(model["name"], flag_words(model["flags"])) for model in machine["models"] if model["flags"]],
         "decodings": len({model["decoding"] for model in machine["models"]}),
         "failures": failures[:FAILED_SHOWN],
@@ -82,7 +82,7 @@ def _people_context(people: dict[str, Any], board: Board) -> dict[str, Any]:
     return {
         "rated": rated,
         "corrected": [_corrected(model, board) for model in people.get("corrected", [])],
-        "rated_columns": [ROW_NAMES[key] for key in keys],
+        "rated_columns": [row_names()[key] for key in keys],
         "preferences": asked,
         "asked_name": name,
     }

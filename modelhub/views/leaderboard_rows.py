@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from modelhub.charts import IntervalChart, interval_chart
-from modelhub.views.results import DIAGNOSIS, OVERALL, ROW_KEYS, ROW_NAMES, Figure, figure
+from modelhub.views.results import DIAGNOSIS, OVERALL, ROW_KEYS, Figure, figure, row_names
 from scoring.rubric import DIMENSION_KEYS
 
 COLUMNS = (OVERALL, *DIMENSION_KEYS)
@@ -53,7 +53,7 @@ class Board:
 def series_choices(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What the models can be compared by: the mean, the six, and right diagnoses where they were judged."""
     judged = any(model[DIAGNOSIS]["n"] for model in machine["models"])
-    return [(key, ROW_NAMES[key]) for key in (*COLUMNS, *((DIAGNOSIS,) if judged else ()))]
+    return [(key, row_names()[key]) for key in (*COLUMNS, *((DIAGNOSIS,) if judged else ()))]
 
 
 def read_board(machine: Mapping[str, Any], key: str) -> Board:
@@ -73,7 +73,7 @@ def read_board(machine: Mapping[str, Any], key: str) -> Board:
     known = [difference for difference in found.values() if difference is not None]
     return Board(
         key=key,
-        name=ROW_NAMES[key],
+        name=row_names()[key],
         rows=rows,
         names=names,
         matrix=matrix,

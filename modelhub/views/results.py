@@ -18,16 +18,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from modelhub.charts import Estimate, IntervalChart, interval_chart
 from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion
 from scoring.multiple import ALPHA
-from scoring.rubric import DIMENSION_KEYS, DIMENSION_NAMES
+from scoring.rubric import DIMENSION_KEYS, dimension_names
 
 OVERALL, DIAGNOSIS = "overall", "diagnosis"
 MEASURED = ("mean", "low", "high", "error", "detectable", "detectable_holm")  # on the scale of the scores
 ROW_KEYS = (*DIMENSION_KEYS, OVERALL)
-ROW_NAMES = {**DIMENSION_NAMES, OVERALL: "Mean of six", DIAGNOSIS: "Right diagnosis, per cent"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class ResultTable:
         return [model["name"] for model in self.models]
 
 
+def row_names() -> dict[str, str]:
+    """What the rows are called in the reader's language."""
+    return dimension_names(get_language()) | {OVERALL: _("Mean of six"), DIAGNOSIS: _("Right diagnosis, per cent")}
+
+
 def benchmark_runs() -> QuerySet[BenchmarkRun]:
     """Runs with their tallies: scored + failed + pending = expected."""
     states = {
@@ -128,7 +134,7 @@ def result_table(results: Mapping[str, Any] | None, *, right: str = "") -> Resul
 
 
 def result_row(key: str, models: Sequence[dict[str, Any]], pair: dict[str, Any] | None) -> ResultRow:
-    return ResultRow(key, ROW_NAMES[key], tuple(figure(model, key) for model in models), figure(pair, key))
+    return ResultRow(key, row_names()[key], tuple(figure(model, key) for model in models), figure(pair, key))
 
 
 def figure(part: Mapping[str, Any] | None, key: str) -> Figure | None:

@@ -45,14 +45,14 @@ class NarrativeVersion(PublicIdModel):
     CONTEXT_FIELDS = ("age", "sex", "body_site", "skin_tone")
 
     class Author(models.TextChoices):
-        MACHINE = "machine", "Machine"
-        PERSON = "person", "Person"
-        IMPORT = "import", "Import"
+        MACHINE = "machine", _("Machine")
+        PERSON = "person", _("Person")
+        IMPORT = "import", _("Import")
 
     class Origin(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        EDITED = "edited", "Edited"
-        FROM_SCRATCH = "from_scratch", "From scratch"
+        DRAFT = "draft", _("Draft")
+        EDITED = "edited", _("Edited")
+        FROM_SCRATCH = "from_scratch", _("From scratch")
 
     class Conditioning(models.TextChoices):
         NONE = "none", _("Not told the reference diagnosis")
