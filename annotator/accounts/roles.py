@@ -49,14 +49,3 @@ def role_required(*roles: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
-
-
-class RoleRequiredMixin:
-    """The same for a class-based view: set `roles`."""
-
-    roles: tuple[str, ...] = ()
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        check_role(request, *self.roles)
-        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-        return response

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image
@@ -25,7 +25,6 @@ from modelhub.ml.checkpoint_files import (
 from modelhub.ml.hub_files import HubModel, fetch
 from modelhub.ml.safetensors_header import read_header
 
-Pooling = Literal["auto", "pooler", "cls", "mean"]
 POOLINGS: tuple[str, ...] = ("auto", "pooler", "cls", "mean")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PREPROCESSOR_FILE = "preprocessor_config.json"

@@ -106,17 +106,6 @@ def score_table(
     return ScoreTable(item_codes, rater_codes, case_codes, levels, tuple(float(step) for step in ladder))
 
 
-def table_from_matrix(
-    matrix: Array, *, cases: Sequence[Any] | None = None, scale: Sequence[float] = SCALE
-) -> ScoreTable:
-    """A table from items × raters in rubric points, NaN for gaps; without ``cases`` each item is a case."""
-    import numpy as np
-
-    rows, columns = np.nonzero(~np.isnan(matrix))
-    labels = np.arange(len(matrix)) if cases is None else np.asarray(cases)
-    return score_table(rows, columns, labels[rows], matrix[rows, columns], scale)
-
-
 def _codes(labels: Sequence[Any] | Array) -> Array:
     import numpy as np
 

@@ -32,10 +32,6 @@ class RatingQuerySet(models.QuerySet["Rating"]):
         """Current ratings given or changed after the reference or the consensus was open to the rater."""
         return self.live().filter(informed=True)
 
-    def correctable(self) -> Self:
-        """First submissions that are not sealed yet: a correction still counts as the first."""
-        return self.filter(is_first=True, is_current=True, sealed_at__gt=timezone.now())
-
 
 class Rating(PublicIdModel):
     """One judgement of one version by one rater. A change is a new row that supersedes it.

@@ -11,7 +11,6 @@ from scoring.agreement.alpha import OrdinalAlpha
 from scoring.agreement.bootstrap import point
 from scoring.agreement.columns import unpacked
 from scoring.agreement.study import ROWS, STATISTICS
-from scoring.agreement.table import table_from_matrix
 from scoring.models import Agreement, Assignment, Rating, Score
 from scoring.services import agreement as service
 from scoring.services.agreement import (
@@ -23,6 +22,7 @@ from scoring.services.agreement import (
     refresh_part,
 )
 from tests.factories import make_queue, make_rater, make_study, rate
+from tests.scoring.agreement_matrix import table_from_matrix
 
 pytestmark = pytest.mark.django_db
 

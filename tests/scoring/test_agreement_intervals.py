@@ -10,8 +10,9 @@ from scoring.agreement.bootstrap import estimate, point
 from scoring.agreement.icc import AbsoluteICC
 from scoring.agreement.kappa import MeanKappa
 from scoring.agreement.raters import consistency, rater_figures
-from scoring.agreement.table import OVERALL_SCALE, SCALE, score_table, table_from_matrix
+from scoring.agreement.table import OVERALL_SCALE, SCALE, score_table
 from scoring.agreement.within_one import WithinOne
+from tests.scoring.agreement_matrix import table_from_matrix
 
 NAN = float("nan")
 ALL = [OrdinalAlpha(), MeanKappa(fewest=2), AbsoluteICC(average=False), GwetAC2(SCALE), WithinOne()]

@@ -12,9 +12,10 @@ from scoring.agreement.alpha import OrdinalAlpha
 from scoring.agreement.bootstrap import point
 from scoring.agreement.icc import AbsoluteICC, components
 from scoring.agreement.kappa import MeanKappa
-from scoring.agreement.table import SCALE, table_from_matrix
+from scoring.agreement.table import SCALE
 from scoring.agreement.within_one import WithinOne
 from scoring.weighted_kappa import quadratic_kappa
+from tests.scoring.agreement_matrix import table_from_matrix
 
 ORACLES = json.loads((Path(__file__).parents[1] / "data" / "agreement_oracles.json").read_text(encoding="utf-8"))
 ROWS = ORACLES["tables"]
