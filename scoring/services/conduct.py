@@ -2,49 +2,59 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.conduct import SESSION_BREAK, Given, Scores, Signs, reading_seconds, signs
-from scoring.models import Assignment, CalibrationExample, Rating, Score, Study
+from scoring.models import Assignment, CalibrationExample, NarrativeVersion, Rating, Score, Study
 
 Purpose = Assignment.Purpose
 LATEST = 100  # ratings looked at for a break: who goes on after so many without a pause has been offered some
 
 
+class Row(NamedTuple):
+    rating: int
+    rater: int
+    version: int
+    purpose: str
+    at: datetime
+    active_seconds: int | None
+
+
 def signs_of_raters(study: Study) -> dict[int, Signs]:
     """By rater key, for everybody who has rated in the study; a fixed number of queries."""
-    ratings = list(
-        Rating.objects.filter(study=study, is_current=True, purpose__in=Assignment.QUEUED)
-        .select_related("version")
-        .order_by("created_at", "pk")
-    )
+    ratings = Rating.objects.filter(study=study, is_current=True, purpose__in=Assignment.QUEUED)
+    columns = ("pk", "rater", "version", "purpose", "created_at", "active_seconds")
+    by_rater: dict[int, list[Row]] = defaultdict(list)
+    for row in ratings.order_by("created_at", "pk").values_list(*columns):
+        by_rater[row[1]].append(Row(*row))
     scores: dict[int, dict[str, float | None]] = defaultdict(dict)
-    rows = Score.objects.filter(rating__study=study, rating__is_current=True)
-    for key, dimension, value in rows.values_list("rating", "dimension", "value"):
+    given = Score.objects.filter(rating__study=study, rating__is_current=True)
+    for key, dimension, value in given.values_list("rating", "dimension", "value").iterator(chunk_size=5_000):
         scores[key][dimension] = value
+    texts = NarrativeVersion.objects.filter(pk__in=ratings.values("version")).values_list("pk", "text")
+    reading = {key: reading_seconds(text) for key, text in texts.iterator(chunk_size=500)}
     examples = CalibrationExample.objects.filter(rubric=study.rubric_id, role=CalibrationExample.Role.GOLD)
     agreed: dict[int, Scores] = dict(examples.values_list("version", "scores"))
-    by_rater: dict[int, list[Rating]] = defaultdict(list)
-    for rating in ratings:
-        by_rater[rating.rater_id].append(rating)
-    return {rater: _signs(hers, scores, agreed) for rater, hers in by_rater.items()}
+    return {rater: _signs(hers, scores, reading, agreed) for rater, hers in by_rater.items()}
 
 
-def _signs(ratings: list[Rating], scores: dict[int, dict[str, float | None]], agreed: dict[int, Scores]) -> Signs:
-    first = {rating.version_id: scores[rating.pk] for rating in ratings if rating.purpose == Purpose.LIVE}
-    repeated = [rating for rating in ratings if rating.purpose == Purpose.REPEAT]
-    gold = [rating for rating in ratings if rating.purpose == Purpose.GOLD]
-    given = [
-        Given(rating.created_at, scores[rating.pk], rating.active_seconds, reading_seconds(rating.version.text))
-        for rating in ratings
-    ]
+def _signs(
+    ratings: list[Row],
+    scores: dict[int, dict[str, float | None]],
+    reading: dict[int, float],
+    agreed: dict[int, Scores],
+) -> Signs:
+    first = {row.version: scores[row.rating] for row in ratings if row.purpose == Purpose.LIVE}
+    repeated = [row for row in ratings if row.purpose == Purpose.REPEAT]
+    gold = [row for row in ratings if row.purpose == Purpose.GOLD]
     return signs(
-        given,
-        [(agreed[one.version_id], scores[one.pk]) for one in gold if one.version_id in agreed],
-        [(first[one.version_id], scores[one.pk]) for one in repeated if one.version_id in first],
+        [Given(row.at, scores[row.rating], row.active_seconds, reading[row.version]) for row in ratings],
+        [(agreed[row.version], scores[row.rating]) for row in gold if row.version in agreed],
+        [(first[row.version], scores[row.rating]) for row in repeated if row.version in first],
     )
 
 
