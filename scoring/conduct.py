@@ -40,7 +40,7 @@ class Signs:
 
     ``hasty``: faster than reading, of the ratings whose time is known. ``identical``: all six scores as in the rating
     before, of those that have one before. ``late_drift``: mean score of a long session's last third minus its first.
-    ``gold``, ``repeats``: weighted kappa over all dimensions, ``gold_late``: its mean deviation from the agreed scores
+    ``gold``, ``repeats``: weighted kappa over all dimensions, ``gold_drift``: its mean deviation from the agreed scores
     in the later half minus the earlier.
     """
 
