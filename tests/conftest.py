@@ -19,12 +19,16 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.contrib.auth.hashers import Argon2PasswordHasher  # noqa: E402
 
 from tests.surroundings import missing_for_marker  # noqa: E402
 
 assert str(settings.VAR_DIR) == VAR_DIR  # and from here on pytest-django finds settings to set Django up with
 # Were it inherited, xdist's workers would load the settings before this file gives each a folder of its own.
 del os.environ["DJANGO_SETTINGS_MODULE"]
+
+# Argon2 as in production, at its least cost: a quarter of a second for each person that a test makes is too long.
+Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
