@@ -152,7 +152,8 @@ def ticks(scale: Scale, step: float) -> tuple[Tick, ...]:
     for index in range(count + 1):
         value = scale.low + index * step
         anchor = "start" if index == 0 else "end" if index == count else "middle"
-        found.append(Tick(percent(scale.place(value)), f"{value:.{digits}f}", anchor))
+        label = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")  # + 0.0: no tick says −0
+        found.append(Tick(percent(scale.place(value)), label, anchor))
     return tuple(found)
 
 
@@ -208,14 +209,15 @@ def bar_chart(values: Sequence[tuple[str, int]], *, height: int = 120) -> BarCha
 
 
 def curve_chart(points: Sequence[tuple[float, float]]) -> CurveChart | None:
-    """A line through (x, y), x rising; ``None`` for fewer than two points."""
+    """A line through (x, y), x rising, on an axis that reaches 0; ``None`` for fewer than two points."""
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return None
     xs = Scale(points[0][0], points[-1][0])
     values = [y for _, y in points]
-    high = max(values)
-    step = nice_step(high if high > 0 else 1.0, 4)
-    ys = Scale(0.0, math.ceil(max(high, step) / step - 1e-9) * step)
+    low, high = min(0.0, *values), max(0.0, *values)
+    step = nice_step((high - low) or 1.0, 4)
+    top = math.ceil(high / step - 1e-9) * step if high > low else step
+    ys = Scale(math.floor(low / step + 1e-9) * step, top)
     line = " ".join(f"{xs.place(x):.2f},{100 - ys.place(y):.2f}" for x, y in points)
     y_ticks = tuple(Tick(percent(100 - float(t.at[:-1])), t.label, "end") for t in ticks(ys, step))
     x_ticks = (

@@ -10,7 +10,11 @@ UNKNOWN, MINUS = "–", "−"
 
 @register.filter
 def score(value: float | None, digits: int = 2) -> str:
-    return UNKNOWN if value is None else f"{value:.{digits}f}"
+    """With a true minus; what rounds to 0 has none."""
+    if value is None:
+        return UNKNOWN
+    words = f"{value:.{digits}f}"
+    return words.replace("-", MINUS if float(words) else "")
 
 
 @register.filter

@@ -46,7 +46,7 @@ def dermeval_body(run: Run, settings: Any, thin: Any) -> dict[str, Any]:
         heads = [words_of(stage, term) for term in terms]
         tables.append({"key": stage, "name": stage_name(stage), "heads": heads, "rows": rows})
     made = EvaluatorVersion.objects.filter(provider="dermeval", identity__training=str(run.public_id)).order_by("pk")
-    evaluators = [{"stage": stage_name(row.identity["stage"]), "name": row.name} for row in made]
+    evaluators = [{"stage": stage_name(row.identity["stage"]), "row": row} for row in made]
     return {
         "training": found,
         "charts": charts,

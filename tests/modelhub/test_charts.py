@@ -106,6 +106,13 @@ def test_a_curve_needs_two_steps(points):
     assert curve_chart(points) is None
 
 
+def test_a_curve_below_zero_hangs_from_it():
+    chart = curve_chart([(1, -20.0), (2, -5.0)])
+    assert chart is not None
+    assert chart.points == "0.00,100.00 100.00,25.00"
+    assert [tick.label for tick in chart.y_ticks] == ["\u221220", "\u221215", "\u221210", "\u22125", "0"]
+
+
 def test_a_loss_of_zero_is_drawn():
     chart = curve_chart([(1, 0.0), (2, 0.0)])
     assert chart is not None and chart.points == "0.00,100.00 100.00,100.00"
