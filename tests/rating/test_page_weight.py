@@ -2,11 +2,13 @@
 
 import gzip
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 
+from annotator.runtime.styles import joined
 from tests.factories import make_queue
 
 KB = 1000
@@ -31,9 +33,9 @@ def weights(html) -> dict[str, int]:
     for name in dict.fromkeys(STATIC.findall(html)):
         path = finders.find(re.sub(r"\.[0-9a-f]{12}(?=\.\w+$)", "", name))
         assert path, f"{name} is no static file"
-        with open(path, "rb") as file:
-            ending = name.rpartition(".")[2]
-            found[ending] = found.get(ending, 0) + packed(file.read())
+        ending = name.rpartition(".")[2]
+        content = joined(Path(path)).encode() if ending == "css" else Path(path).read_bytes()
+        found[ending] = found.get(ending, 0) + packed(content)
     return found
 
 
