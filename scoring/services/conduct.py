@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from scoring.conduct import SESSION_BREAK, Given, Scores, Signs, reading_seconds, signs
 from scoring.models import Assignment, CalibrationExample, NarrativeVersion, Rating, Score, Study
+from scoring.rubric import DIMENSION_KEYS
 
 Purpose = Assignment.Purpose
 LATEST = 100  # ratings looked at for a break: who goes on after so many without a pause has been offered some
@@ -31,10 +33,11 @@ def signs_of_raters(study: Study) -> dict[int, Signs]:
     by_rater: dict[int, list[Row]] = defaultdict(list)
     for row in ratings.order_by("created_at", "pk").values_list(*columns):
         by_rater[row[1]].append(Row(*row))
-    scores: dict[int, dict[str, float | None]] = defaultdict(dict)
-    given = Score.objects.filter(rating__study=study, rating__is_current=True)
-    for key, dimension, value in given.values_list("rating", "dimension", "value").iterator(chunk_size=5_000):
-        scores[key][dimension] = value
+    given = Score.objects.filter(rating__study=study, rating__is_current=True).order_by().values_list("rating")
+    rows = given.annotate(**{key: Max("value", filter=Q(dimension=key)) for key in DIMENSION_KEYS})
+    scores: dict[int, Scores] = {
+        rating: dict(zip(DIMENSION_KEYS, levels, strict=True)) for rating, *levels in rows.iterator(chunk_size=5_000)
+    }
     texts = NarrativeVersion.objects.filter(pk__in=ratings.values("version")).values_list("pk", "text")
     reading = {key: reading_seconds(text) for key, text in texts.iterator(chunk_size=500)}
     examples = CalibrationExample.objects.filter(rubric=study.rubric_id, role=CalibrationExample.Role.GOLD)
@@ -44,7 +47,7 @@ def signs_of_raters(study: Study) -> dict[int, Signs]:
 
 def _signs(
     ratings: list[Row],
-    scores: dict[int, dict[str, float | None]],
+    scores: dict[int, Scores],
     reading: dict[int, float],
     agreed: dict[int, Scores],
 ) -> Signs:
