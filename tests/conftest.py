@@ -5,7 +5,12 @@ It must be imported before Django's settings are: tests never touch the develope
 
 import os
 import shutil
+import sys
 import tempfile
+
+# Dozens of tests start processes that import torch: without bytecode each of them compiles it anew for ten seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 VAR_DIR = os.path.realpath(tempfile.mkdtemp(prefix="dermcot-tests-"))
 os.environ["DERMCOT_VAR"] = VAR_DIR
