@@ -1,17 +1,25 @@
 """How a DermEval is trained, and by which threshold it filters."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from modelhub.forms.runs import SettingsForm, offer
 from modelhub.models import ModelVersion
-from modelhub.services.dermeval import RULES, dermeval_settings
+from modelhub.services.dermeval import RULES, dermeval_settings, usable_counts
 from scoring.models import Study
 
 LABELS = {
-    "sft_steps": (_("Supervised steps"), _("Each reads so many critiques as go at once.")),
+    "sft_steps": (
+        _("Supervised steps"),
+        _(
+            "Left empty: as many as read each critique about six times (six times the critiques, divided by how many "
+            "go at once). Below two readings, scores follow the narrative too little."
+        ),
+    ),
     "sft_lr": (_("Supervised learning rate"), ""),
     "rl_steps": (_("REINFORCE steps"), _("0 leaves the second stage out.")),
     "rl_lr": (_("REINFORCE learning rate"), ""),
@@ -39,6 +47,19 @@ LABELS = {
 }
 
 
+class StudyField(forms.ModelChoiceField):
+    """Each study with the number of critiques to learn from; ``critiques`` are by its key."""
+
+    critiques: Mapping[int, int] = {}
+
+    def label_from_instance(self, obj: Study) -> str:
+        count = self.critiques.get(obj.pk, 0)
+        return ngettext("%(study)s (%(count)s critique)", "%(study)s (%(count)s critiques)", count) % {
+            "study": obj,
+            "count": count,
+        }
+
+
 class DermEvalForm(SettingsForm):
     rules = RULES
     words = LABELS
@@ -48,7 +69,7 @@ class DermEvalForm(SettingsForm):
     base = forms.ModelChoiceField(
         ModelVersion.objects.none(), label=_("Base model"), to_field_name="public_id", empty_label=None
     )
-    study = forms.ModelChoiceField(
+    study = StudyField(
         Study.objects.none(),
         label=_("Study"),
         to_field_name="public_id",
@@ -60,7 +81,13 @@ class DermEvalForm(SettingsForm):
         super().__init__(*args, **kwargs)
         bases = ModelVersion.objects.filter(kind=ModelVersion.Kind.BASE)
         offer(self, base=bases, study=Study.objects.exclude(state=Study.State.DRAFT).order_by("-created_at"))
-        self.add_settings(dermeval_settings(bases.first() or ModelVersion()))
+        critiques = usable_counts()
+        self.fields["study"].critiques = critiques  # type: ignore[attr-defined]
+        self.add_settings(
+            dermeval_settings(bases.first() or ModelVersion(), critiques=max(critiques.values(), default=0))
+        )
+        if len(critiques) != 1 or len(set(bases.values_list("synthetic", flat=True))) != 1:
+            self.fields["sft_steps"].widget.attrs["placeholder"] = _("six readings of each critique")
 
     def chosen(self) -> dict[str, Any]:
         return {"base": self.cleaned_data["base"], "study": self.cleaned_data["study"], "settings": self.settings()}

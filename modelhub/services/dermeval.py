@@ -1,6 +1,7 @@
 """Asking for a DermEval trained from a study's ratings, and its two stages as evaluator versions."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, F, QuerySet
 
 from modelhub.ml.dermeval_format import PROMPT, READINGS, SHORT_PROMPT
 from modelhub.models import DermEvalTraining, EvaluatorVersion, LearnedRating, ModelVersion, Run
@@ -22,6 +23,7 @@ from scoring.services.audit import record_event
 PROVIDER = "dermeval"
 STAGES = {"sft": "supervised", "rl": "supervised + REINFORCE"}
 LEAST_NARRATIVES = 8
+READINGS_OF_EACH = 6  # of every critique in the supervised stage; below two, scores follow the narrative too little
 READER = 1  # raised when the same critique would be read in another way
 
 RULES: dict[str, Number | Choice] = {
@@ -43,7 +45,6 @@ RULES: dict[str, Number | Choice] = {
     "checkpoint_every_steps": Number(1, 100_000, whole=True),
 }
 DEFAULTS: dict[str, Any] = {
-    "sft_steps": 600,
     "sft_lr": 2e-4,
     "rl_steps": 200,
     "rl_lr": 2e-5,
@@ -63,26 +64,41 @@ DEFAULTS: dict[str, Any] = {
 SYNTHETIC: dict[str, Any] = {"sft_lr": 4e-3, "rl_lr": 3e-4, "temperature": 0.5, "batch": 8, "rank": 32, "alpha": 64}
 
 
-def dermeval_settings(base: ModelVersion, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Complete, checked settings for a base. Raises ``ValidationError`` keyed by setting."""
-    return check_settings(RULES, DEFAULTS | (SYNTHETIC if base.synthetic else {}), given or {})
+def dermeval_settings(base: ModelVersion, given: Mapping[str, Any] | None = None, *, critiques: int) -> dict[str, Any]:
+    """Complete, checked settings for a base. Supervised steps that are not given are as many as read each of the
+    ``critiques`` that are not held out ``READINGS_OF_EACH`` times. Raises ``ValidationError`` keyed by setting."""
+    defaults = DEFAULTS | (SYNTHETIC if base.synthetic else {}) | {"sft_steps": 1}
+    complete = check_settings(RULES, defaults, given or {})
+    if "sft_steps" not in (given or {}) and critiques:
+        complete["sft_steps"] = math.ceil(READINGS_OF_EACH / readings_of_each(complete, critiques))
+    return complete
+
+
+def readings_of_each(settings: Mapping[str, Any], critiques: int) -> float:
+    """How often the supervised stage reads each of so many critiques, above 0, but for those held out."""
+    held_out = settings["fit_share"] if settings["reading"] == "fitted" else 0.0
+    return float(settings["sft_steps"] * settings["batch"] / (critiques * (1 - held_out)))
 
 
 def usable_ratings(study: Study) -> QuerySet[Rating]:
     """What DermEval may learn from: sealed first scores under the study's rubric, of training cases that may train."""
+    return _usable().filter(study=study).distinct()
+
+
+def usable_counts() -> dict[int, int]:
+    """The number of :func:`usable_ratings` of each study that has some, by its key."""
+    return dict(_usable().order_by().values_list("study").annotate(n=Count("pk", distinct=True)))
+
+
+def _usable() -> QuerySet[Rating]:
     case = "version__narrative__case"
-    return (
-        Rating.objects.sealed_first()
-        .filter(
-            study=study,
-            rubric=study.rubric,
-            **{
-                f"{case}__source__may_train": True,
-                f"{case}__group__split": Split.TRAINING,
-                f"{case}__images__isnull": False,
-            },
-        )
-        .distinct()
+    return Rating.objects.sealed_first().filter(
+        rubric=F("study__rubric"),
+        **{
+            f"{case}__source__may_train": True,
+            f"{case}__group__split": Split.TRAINING,
+            f"{case}__images__isnull": False,
+        },
     )
 
 
@@ -94,8 +110,9 @@ def request_dermeval(*, base: ModelVersion, study: Study, settings: Mapping[str,
     """
     if base.kind != ModelVersion.Kind.BASE:
         raise ValidationError(f"“{base.name}” is no base model with files here. Choose one that is.")
-    complete = dermeval_settings(base, settings)
     ratings = usable_ratings(study)
+    critiques = ratings.count()
+    complete = dermeval_settings(base, settings, critiques=critiques)
     versions = ratings.values("version").distinct().count()
     if versions < LEAST_NARRATIVES:
         raise ValidationError(
@@ -112,7 +129,7 @@ def request_dermeval(*, base: ModelVersion, study: Study, settings: Mapping[str,
             "rubric": study.rubric.content_hash,
             "settings": complete,
             "narratives": versions,
-            "ratings": ratings.count(),
+            "ratings": critiques,
         },
         actor=actor,
     )

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from modelhub.charts import curve_chart
 from modelhub.models import DermEvalTraining, EvaluatorVersion, Run
+from modelhub.services.dermeval import readings_of_each
 from modelhub.views.results import row_names
 from scoring.rubric import DIMENSION_KEYS
 
@@ -52,6 +53,7 @@ def dermeval_body(run: Run, settings: Any, thin: Any) -> dict[str, Any]:
         "charts": charts,
         "tables": tables,
         "evaluators": evaluators,
+        "readings": readings_of_each(found.settings, run.plan["ratings"]),
         "fitted": found.settings.get("reading") == "fitted",
         "lines": [stage_lines(stage, made["lines"]) for stage, made in found.adapters.items()],
         "settings": settings(found.settings),

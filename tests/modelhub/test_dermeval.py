@@ -24,9 +24,11 @@ from modelhub.services.dermeval import (
     adapter_folder,
     cases_learned_from,
     dermeval_settings,
+    readings_of_each,
     register_stages,
     request_dermeval,
     training_of,
+    usable_counts,
     usable_ratings,
 )
 from modelhub.services.evaluating import request_evaluation
@@ -209,9 +211,31 @@ def test_a_right_withdrawn_after_the_request_stops_the_run() -> None:
 @pytest.mark.parametrize("bad", [{"sft_steps": 0}, {"momentum": 1}, {"reading": "best"}, {"device": "cuda"}])
 def test_nonsense_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        dermeval_settings(make_model(), bad)
+        dermeval_settings(make_model(), bad, critiques=8)
     with pytest.raises(ValidationError, match="no base model"):
         request_dermeval(base=make_model(kind="endpoint"), study=make_study(), actor=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ({}, 31),  # 6 × 96 critiques × 0.85 that are not held out / 16 at once, rounded up
+        ({"batch": 4}, 123),
+        ({"reading": "greedy"}, 36),
+        ({"sft_steps": 5, "batch": 4}, 5),
+    ],
+)
+def test_steps_left_open_read_each_critique_six_times(given: dict[str, object], steps: int) -> None:
+    assert dermeval_settings(make_model(synthetic=False), given, critiques=96)["sft_steps"] == steps
+
+
+def test_a_run_is_as_long_as_its_critiques_ask() -> None:
+    study = rated_study(8)
+    assert usable_counts() == {study.pk: 8}
+    run = request_dermeval(base=make_base(synthetic=True), study=study, settings={"reading": "expected"}, actor=None)
+    settings = DermEvalTraining.objects.get(run=run).settings
+    assert settings["sft_steps"] == run.plan["settings"]["sft_steps"] == 6  # × 8 at once: 8 critiques, six times
+    assert readings_of_each(settings, 8) == 6.0
 
 
 def test_a_calibration_leaves_out_whom_it_was_trained_on() -> None:

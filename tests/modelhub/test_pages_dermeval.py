@@ -16,6 +16,7 @@ def test_an_administrator_starts_one_and_too_few_ratings_are_said(client):
     base, study = make_model(), make_study()
     client.force_login(make_administrator())
     assert b"Supervised steps" in client.get(reverse("modelhub:dermeval_start")).content
+    assert "(0 critiques)" in client.get(reverse("modelhub:dermeval_start")).content.decode()
     page = client.post(reverse("modelhub:dermeval_start"), {"base": base.public_id, "study": study.public_id})
     assert page.status_code == 422
     assert "first ratings of 0 narratives" in page.content.decode()
@@ -35,13 +36,19 @@ def test_a_run_shows_the_curves_of_both_stages_with_a_table_each(client):
         base=make_model(),
         study=make_study(),
         rubric=current_rubric(),
-        settings={"sft_steps": 3, "rl_steps": 3, "reading": "fitted"},
+        settings={"sft_steps": 3, "rl_steps": 3, "reading": "fitted", "fit_share": 0.25, "batch": 9},
         adapters={"sft": {"sha256": "1" * 64, "lines": lines}, "rl": {"sha256": "2" * 64, "lines": nothing}},
         curves={"sft": [{"step": n, "loss": 1.0 / n} for n in (1, 2, 3)], "rl": rewards},
     )
     client.force_login(make_researcher())
     page = client.get(reverse("modelhub:run_detail", args=[run.public_id])).content.decode()
-    for words in ("Supervised: loss", "REINFORCE: moving baseline", "REINFORCE: share of scores read", "18"):
+    for words in (
+        "Supervised: loss",
+        "REINFORCE: moving baseline",
+        "REINFORCE: share of scores read",
+        "18",
+        "2.0 times",
+    ):
         assert words in page
     assert page.count("<details") >= 2
     assert "32 narratives about 8 cases" in page
