@@ -48,7 +48,7 @@ class ProtocolForm(forms.ModelForm):
         queryset=User.objects.none(),
         to_field_name="public_id",
         required=False,
-        empty_label=gettext_lazy("Nobody in particular: the administrators"),
+        empty_label=gettext_lazy("Every administrator"),
     )
 
     class Meta:
@@ -63,6 +63,8 @@ class ProtocolForm(forms.ModelForm):
         stored = self.instance.policy.settings if self.instance.policy_id else DEFAULTS
         for name in THRESHOLDS:
             self.fields[THRESHOLD + name] = _threshold_field(name, stored[name])
+        alike = ("", gettext_lazy("All cases alike"))
+        self.fields["overlap_by"].choices = [alike, *Study.Stratum.choices]  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             field.label = words.LABELS.get(name) or field.label
             field.help_text = words.HELP.get(name) or field.help_text

@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,6 +18,7 @@ from annotator.study.changes import amendment_changes
 from annotator.study.forms import InviteForm, ProtocolForm
 from scoring.models import Enrolment, Study, UrgentNotice
 from scoring.pseudonym import pseudonym
+from scoring.rubric import dimensions_in
 from scoring.services.drafts import update_draft
 from scoring.services.studies import create_study
 
@@ -93,7 +95,7 @@ def detail_context(request: HttpRequest, study: Study) -> dict[str, Any]:
         "raters": rater_rows(study, named=user.is_administrator),
         "invite_form": InviteForm(study=study),
         "may_edit": user.is_administrator,
-        "dimensions": study.rubric.content["dimensions"],
+        "dimensions": dimensions_in(get_language()),
     }
 
 

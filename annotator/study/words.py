@@ -67,7 +67,6 @@ HELP: dict[str, Any] = {
     "ethics": _("Approval number, or why none is needed."),
     "clinician": _("Is told at once, by e-mail too, when a rater sees a possible missed malignancy."),
     "overlap_high": _("Empty: all cases get the same number."),
-    "overlap_by": _("Empty: drawn among all cases alike."),
     "own_diagnosis_first": _(
         "From the images and the context alone, with how sure she is. It cannot be changed later."
     ),
