@@ -13,6 +13,7 @@ from modelhub.models import Artifact, BenchmarkEntry, BenchmarkRun
 from modelhub.services.benchmark_records import candidate_lines, result_file
 from scoring.exporters.archive import ExtraFile, write_archive
 from scoring.exporters.items import ExportError, released_cases
+from scoring.exporters.labelled_archive import write_labelled
 from scoring.exporters.study_report import write_study
 from scoring.models import DatasetVersion, Score, Study
 
@@ -83,16 +84,19 @@ def study_parcel(study: Study) -> Parcel:
 
 
 def dataset_parcel(dataset: DatasetVersion) -> Parcel:
-    def write(stream: BinaryIO) -> Written:
-        return write_archive(dataset, stream, extra_files=extra_files(dataset))
+    labelled = dataset.kind == DatasetVersion.Kind.LABELLED
+    write_whole = write_labelled if labelled else write_archive
 
-    name = f"{dataset.kind}-v{dataset.number}.zip"
-    return Parcel(name, str(dataset), write, dataset.item_count, "narratives", dataset)
+    def write(stream: BinaryIO) -> Written:
+        return write_whole(dataset, stream, extra_files=extra_files(dataset))
+
+    name = f"{'classification' if labelled else dataset.kind}-v{dataset.number}.zip"
+    return Parcel(name, str(dataset), write, dataset.item_count, "cases" if labelled else "narratives", dataset)
 
 
 def extra_files(dataset: DatasetVersion) -> Iterator[ExtraFile]:
-    """What DermBench's archive has beyond ``scoring``'s blind one: candidates, scores and results of finished runs."""
-    if dataset.kind != DatasetVersion.Kind.DERMBENCH:
+    """What a benchmark's archive has beyond ``scoring``'s blind one: candidates and results of finished runs."""
+    if dataset.kind not in (DatasetVersion.Kind.DERMBENCH, DatasetVersion.Kind.LABELLED):
         return
     finished = BenchmarkRun.objects.filter(dataset=dataset, results__isnull=False).select_related("run", "evaluator")
     released = released_cases(dataset)

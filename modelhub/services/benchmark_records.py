@@ -1,4 +1,4 @@
-"""DermBench candidates and their scores as lines of a file."""
+"""A benchmark's candidates and their scores as lines of a file."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,8 @@ def candidate_lines(entries: QuerySet[BenchmarkEntry], released: frozenset[str])
 
 
 def candidate_record(entry: BenchmarkEntry) -> dict[str, Any]:
-    """A candidate with how it was written and its scores (0 to 5); ``null`` where there is none."""
+    """A candidate with how it was written, its scores (0 to 5) and whether its final diagnosis is right; ``null`` where
+    there is none."""
     generation, evaluation = entry.generation, entry.evaluation
     version = generation.version if generation else None
     return {
@@ -33,13 +34,16 @@ def candidate_record(entry: BenchmarkEntry) -> dict[str, Any]:
         "text": version.text if version else None,
         "text_sha256": version.sha256 if version else None,
         "truncated": version.truncated if version else None,
+        "stated_diagnosis": version.diagnosis if version else None,
         "prompt": generation.prompt.text if generation else None,
         "settings": generation.settings if generation else None,
         "tokens": generation.tokens if generation else None,
         "seconds": generation.seconds if generation else None,
         "evaluator": evaluation.evaluator.name if evaluation else None,
         "evaluator_identity": evaluation.evaluator.identity_hash if evaluation else None,
-        "scores": {score.dimension: score.value for score in evaluation.scores.all()} if evaluation else None,
+        "scores": {score.dimension: score.value for score in evaluation.scores.all()} or None if evaluation else None,
+        "diagnosis_right": evaluation.diagnosis_right if evaluation else None,
+        "diagnosis_note": evaluation.diagnosis_note or None if evaluation else None,
         "critique": evaluation.critique if evaluation else None,
     }
 

@@ -11,7 +11,7 @@ from scoring.models import DatasetVersion, Study
 
 @transaction.atomic
 def request_export(*, dataset: DatasetVersion, actor: Any) -> Run:
-    """Queue the archive of a dataset; DermBench's has the candidates and scores of its finished runs as well."""
+    """Queue the archive of a dataset; a benchmark's has the candidates and scores of its finished runs as well."""
     return create_run(
         kind=Run.Kind.EXPORT,
         title=f"Export of {dataset}",

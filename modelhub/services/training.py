@@ -56,7 +56,7 @@ def request_training(
 
 def check_dataset(dataset: DatasetVersion) -> None:
     """Raises ``ValidationError`` unless training may read every case of the dataset, under the rights of today."""
-    if dataset.kind == DatasetVersion.Kind.DERMBENCH:
+    if dataset.kind in (DatasetVersion.Kind.DERMBENCH, DatasetVersion.Kind.LABELLED):
         raise ValidationError(
             f"{dataset} holds evaluation cases, which training never reads. Choose a version of DermCoT."
         )

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelhub.models import BenchmarkEntry, BenchmarkRun
+from scoring.models import DatasetVersion
 from scoring.rubric import DIMENSION_KEYS, overall
 
 CHUNK = 500
+SCORES = (*DIMENSION_KEYS, "mean_of_six")
 HEADER = (
     "case",
     "reference_diagnosis",
@@ -18,13 +20,15 @@ HEADER = (
     "error",
     "version",
     "stated_diagnosis",
-    *DIMENSION_KEYS,
-    "mean_of_six",
+    "diagnosis_right",
+    "diagnosis_note",
+    *SCORES,
     "tokens",
     "evaluator",
     "evaluator_identity",
     "rubric",
 )
+LABELLED_HEADER = tuple(name for name in HEADER if name not in (*SCORES, "rubric"))
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -36,35 +40,41 @@ class Echo:
 
 
 def record_lines(benchmark: BenchmarkRun) -> Iterator[str]:
-    """Lines in the order of cases and models; empty fields where a figure is unknown."""
-    writer = csv.writer(Echo())
-    yield writer.writerow(HEADER)
+    """Lines in the order of cases and models; empty fields where a figure is unknown. A classification's have the
+    labels as they were frozen, and no scores."""
+    labelled = benchmark.dataset.kind == DatasetVersion.Kind.LABELLED
+    labels = dict(benchmark.dataset.labelled.values_list("case_id", "label"))
+    writer = csv.DictWriter(Echo(), LABELLED_HEADER if labelled else HEADER, extrasaction="ignore")
+    yield writer.writeheader()
     entries = benchmark.entries.select_related("case", "model", "generation__version", "evaluation")
     for entry in entries.prefetch_related("evaluation__scores").order_by("case_id", "model_id").iterator(CHUNK):
-        yield writer.writerow([text_cell(value) for value in record(benchmark, entry)])
+        found = record(benchmark, entry) | ({"reference_diagnosis": labels[entry.case_id]} if labelled else {})
+        yield writer.writerow({name: text_cell(value) for name, value in found.items()})
 
 
-def record(benchmark: BenchmarkRun, entry: BenchmarkEntry) -> list[Any]:
-    case, generation = entry.case, entry.generation
+def record(benchmark: BenchmarkRun, entry: BenchmarkEntry) -> dict[str, Any]:
+    case, generation, evaluation = entry.case, entry.generation, entry.evaluation
     version = generation.version if generation else None
-    scores = {s.dimension: s.value for s in entry.evaluation.scores.all()} if entry.evaluation else {}
-    return [
-        case.public_id,
-        case.diagnosis,
-        case.skin_tone,
-        case.skin_tone_scale,
-        entry.model.name,
-        entry.state,
-        entry.error,
-        version.public_id if version else None,
-        version.diagnosis if version else None,
-        *(scores.get(key) for key in DIMENSION_KEYS),
-        overall(scores),
-        generation.tokens if generation else None,
-        benchmark.evaluator.name,
-        benchmark.evaluator.identity_hash,
-        benchmark.evaluator.rubric.number,
-    ]
+    scores = {s.dimension: s.value for s in evaluation.scores.all()} if evaluation else {}
+    return {
+        "case": case.public_id,
+        "reference_diagnosis": case.diagnosis,
+        "skin_tone": case.skin_tone,
+        "skin_tone_scale": case.skin_tone_scale,
+        "model": entry.model.name,
+        "state": entry.state,
+        "error": entry.error,
+        "version": version.public_id if version else None,
+        "stated_diagnosis": version.diagnosis if version else None,
+        "diagnosis_right": evaluation.diagnosis_right if evaluation else None,
+        "diagnosis_note": evaluation.diagnosis_note if evaluation else None,
+        **{key: scores.get(key) for key in DIMENSION_KEYS},
+        "mean_of_six": overall(scores),
+        "tokens": generation.tokens if generation else None,
+        "evaluator": benchmark.evaluator.name,
+        "evaluator_identity": benchmark.evaluator.identity_hash,
+        "rubric": benchmark.evaluator.rubric.number,
+    }
 
 
 def text_cell(value: Any) -> Any:

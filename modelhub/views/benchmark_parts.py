@@ -40,6 +40,7 @@ def _accuracy(model: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = model[key]
     return {
         "model": model["name"],
+        "key": key,
         "way": WAYS[key],
         **{name: found[name] for name in ("expected", "judged", "right")},
         **{name: shown(found[name], DIAGNOSIS) for name in ("of_judged", "of_expected", "balanced")},

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from modelhub.forms.benchmark import ClassificationForm, FreezeLabelledForm
 from modelhub.services.benchmarks import request_benchmark
 from modelhub.views.access import ADMINISTRATOR, staff_form
-from modelhub.views.dataset_overview import PER_PAGE, frozen
+from modelhub.views.dataset_overview import PER_PAGE, frozen, with_artifacts
 from modelhub.views.refusals import add_refusal
 from modelhub.views.results import benchmark_runs
 from modelhub.views.start import Missing, missing_model, start_page
@@ -40,13 +40,15 @@ def classification(request: HttpRequest) -> HttpResponse:
         else:
             words = _("%(dataset)s is frozen with %(number)s items.")
             messages.success(request, words % {"dataset": dataset, "number": dataset.item_count})
-            return redirect("modelhub:classification")
+            return redirect("modelhub:dataset_detail", dataset.public_id)
     runs = benchmark_runs().filter(dataset__kind=LABELLED).order_by("-run__created_at", "-pk")
+    page = Paginator(frozen(LABELLED), PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "sources": sources,
         "form": form,
         "may_freeze": may_freeze,
-        "page_obj": Paginator(frozen(LABELLED), PER_PAGE).get_page(request.GET.get("page")),
+        "page_obj": page,
+        "versions": with_artifacts(page),
         "runs": Paginator(runs, RUNS_PER_PAGE).get_page(request.GET.get("runs")),
     }
     return render(request, "modelhub/classification.html", context, status=422 if form.errors else 200)

@@ -1,5 +1,6 @@
 """What stands above and below on the DermCoT and DermBench pages: what is certified now, and what was frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Crosstab:
-    """Certified texts by diagnosis (rows) and skin tone (columns), each column under its scale's name."""
+    """Texts or cases by diagnosis (rows) and skin tone (columns), each column under its scale's name."""
 
     scales: tuple[tuple[str, int], ...]
     tones: tuple[str, ...]
@@ -44,7 +45,7 @@ def dataset_context(request: HttpRequest, kind: str) -> dict[str, Any]:
         "studies": studies,
         "study": study,
         "preview": preview_dataset(kind=kind, study=study) if study else None,
-        "crosstab": crosstab(kind, study) if study else None,
+        "crosstab": certified_crosstab(kind, study) if study else None,
         "next_number": (DatasetVersion.objects.filter(kind=kind).aggregate(last=Max("number"))["last"] or 0) + 1,
         "page_obj": page,
         "versions": with_artifacts(page),
@@ -71,7 +72,7 @@ def with_artifacts(page: Page[Any]) -> list[dict[str, Any]]:
     return [{"dataset": v, "artifact": newest.get(v.pk), "trainings": trained.get(v.pk, 0)} for v in versions]
 
 
-def crosstab(kind: str, study: Study) -> Crosstab | None:
+def certified_crosstab(kind: str, study: Study) -> Crosstab | None:
     """What would be frozen now; ``None`` when nothing would."""
     case = "version__narrative__case"
     counted = (
@@ -80,7 +81,11 @@ def crosstab(kind: str, study: Study) -> Crosstab | None:
         .values_list(f"{case}__diagnosis", f"{case}__skin_tone_scale", f"{case}__skin_tone")
         .annotate(n=Count("pk"))
     )
-    counts = {(diagnosis, (scale, tone)): n for diagnosis, scale, tone, n in counted}
+    return crosstab({(diagnosis, (scale, tone)): n for diagnosis, scale, tone, n in counted})
+
+
+def crosstab(counts: Mapping[tuple[str, tuple[str, str]], int]) -> Crosstab | None:
+    """``counts`` by diagnosis and (scale, tone), both empty where the tone is not recorded; ``None`` without any."""
     if not counts:
         return None
     columns = sorted({column for _, column in counts}, key=_tone_order)

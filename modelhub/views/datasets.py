@@ -6,7 +6,6 @@ from functools import partial
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -20,6 +19,7 @@ from modelhub.services.teachers import teacher_names
 from modelhub.services.training import request_training
 from modelhub.views.access import administrator_action, administrator_form, staff_action, staff_page
 from modelhub.views.dataset_overview import dataset_context
+from modelhub.views.labelled import labelled_page
 from modelhub.views.refusals import show_refusal
 from modelhub.views.start import missing_model, start_page
 from scoring.models import DatasetVersion
@@ -27,11 +27,6 @@ from scoring.services.datasets import freeze_dataset
 from scoring.services.reveals import record_reveals
 
 ITEMS_PER_PAGE = 50
-
-
-def with_texts() -> QuerySet[DatasetVersion]:
-    """Classification versions have no texts, and pages of their own."""
-    return DatasetVersion.objects.exclude(kind=DatasetVersion.Kind.LABELLED)
 
 
 @staff_page
@@ -59,7 +54,9 @@ def dataset_freeze(request: HttpRequest) -> HttpResponse:
 
 @staff_page
 def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    dataset = get_object_or_404(with_texts().select_related("study", "created_by"), public_id=public_id)
+    dataset = get_object_or_404(DatasetVersion.objects.select_related("study", "created_by"), public_id=public_id)
+    if dataset.kind == DatasetVersion.Kind.LABELLED:
+        return labelled_page(request, dataset)
     items = dataset.items.select_related("version__narrative__case", "certification").order_by("position")
     page = Paginator(items, ITEMS_PER_PAGE).get_page(request.GET.get("page"))
     record_reveals(rater=request.user, cases=[item.version.narrative.case for item in page])
@@ -76,7 +73,7 @@ def dataset_detail(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 
 @staff_action
 def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    dataset = get_object_or_404(with_texts(), public_id=public_id)
+    dataset = get_object_or_404(DatasetVersion, public_id=public_id)
     try:
         run = request_export(dataset=dataset, actor=request.user)
     except ValidationError as error:
@@ -91,8 +88,9 @@ def dataset_export(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @administrator_form
 def retrain(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """A new adapter on a DermCoT version; a DermBench version has no such page."""
-    found = with_texts().exclude(kind=DatasetVersion.Kind.DERMBENCH).select_related("study")
+    """A new adapter on a DermCoT version; benchmarks have no such page."""
+    benchmarks = (DatasetVersion.Kind.DERMBENCH, DatasetVersion.Kind.LABELLED)
+    found = DatasetVersion.objects.exclude(kind__in=benchmarks).select_related("study")
     dataset = get_object_or_404(found, public_id=public_id)
     return start_page(
         request,

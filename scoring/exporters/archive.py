@@ -89,20 +89,48 @@ def write_archive(
         archive.add("records.jsonl", _provenance_lines(dataset))
         archive.add("ratings.jsonl", _rating_lines(dataset, tally))
         archive.add("step_labels.jsonl", step_label_lines(dataset))
-        archive.add("images.jsonl", _image_lines(dataset, tally.report))
-        for entry in _images(dataset):
-            if entry.embedded:
-                archive.add(entry.path, read_image(entry))
+        add_images(archive, lambda: _images(dataset), tally.report)
         for name, content in extra_files:
             archive.add(name, content)
         archive.add("rubric.json", _pretty(tally.rubrics))
         manifest = _manifest(dataset, tally, prompt, archive.sums)
-        archive.add("manifest.json", _pretty(manifest))
-        archive.add("README.md", data_card(dataset, manifest).encode())
-        archive.add("SHA256SUMS", "".join(f"{h}  {n}\n" for n, h in sorted(archive.sums.items())).encode())
-    tally.report.files = len(archive.sums)
-    tally.report.size, tally.report.sha256 = archive.size, archive.sha256
-    return tally.report
+        add_lists(archive, manifest, data_card(dataset, manifest))
+    return closed(tally.report, archive)
+
+
+def add_images(archive: ZipStream, images: Callable[[], Iterator[ImageEntry]], report: ArchiveReport) -> None:
+    """``images.jsonl``, and the files of those that may travel; ``images`` is gone through twice."""
+    archive.add("images.jsonl", _image_lines(images(), report))
+    for entry in images():
+        if entry.embedded:
+            archive.add(entry.path, read_image(entry))
+
+
+def add_lists(archive: ZipStream, manifest: dict[str, Any], card: str) -> None:
+    """What lists the other files: the manifest, the README, the checksums."""
+    archive.add("manifest.json", _pretty(manifest))
+    archive.add("README.md", card.encode())
+    archive.add("SHA256SUMS", "".join(f"{h}  {n}\n" for n, h in sorted(archive.sums.items())).encode())
+
+
+def closed(report: ArchiveReport, archive: ZipStream) -> ArchiveReport:
+    """The report with the size and checksum of the closed archive."""
+    report.files, report.size, report.sha256 = len(archive.sums), archive.size, archive.sha256
+    return report
+
+
+def dataset_identity(dataset: DatasetVersion) -> dict[str, Any]:
+    """How every manifest begins: which version it is, and when it was frozen."""
+    return {
+        "dataset": str(dataset),
+        "id": str(dataset.public_id),
+        "kind": dataset.kind,
+        "number": dataset.number,
+        "content_hash": dataset.content_hash,
+        "frozen_at": dataset.created_at.isoformat(),
+        "frozen_items": dataset.item_count,
+        "rule": {"words": dataset.rule, "content_hash": dataset.rule_hash} if dataset.rule else None,
+    }
 
 
 def reference_record(item: DatasetItem, entries: list[ImageEntry]) -> dict[str, Any]:
@@ -193,8 +221,8 @@ def _rating_lines(dataset: DatasetVersion, tally: _Tally) -> Iterator[bytes]:
             yield json_line(record).encode()
 
 
-def _image_lines(dataset: DatasetVersion, report: ArchiveReport) -> Iterator[bytes]:
-    for entry in _images(dataset):
+def _image_lines(images: Iterator[ImageEntry], report: ArchiveReport) -> Iterator[bytes]:
+    for entry in images:
         if entry.embedded:
             report.images += 1
         else:
@@ -223,18 +251,11 @@ def _part(dataset: DatasetVersion) -> str:
 def _manifest(dataset: DatasetVersion, tally: _Tally, prompt: str, sums: dict[str, str]) -> dict[str, Any]:
     report = tally.report
     return {
-        "dataset": str(dataset),
-        "id": str(dataset.public_id),
-        "kind": dataset.kind,
-        "number": dataset.number,
-        "content_hash": dataset.content_hash,
-        "frozen_at": dataset.created_at.isoformat(),
-        "frozen_items": dataset.item_count,
+        **dataset_identity(dataset),
         "study": {"id": str(dataset.study.public_id), "protocol_hashes": sorted(tally.protocols)},
         "rubrics": sorted(tally.rubrics),
         "policies": [{"content_hash": key, "settings": tally.policies[key]} for key in sorted(tally.policies)],
         "part": _part(dataset),
-        "rule": {"words": dataset.rule, "content_hash": dataset.rule_hash} if dataset.rule else None,
         "excluded_references": [
             {
                 "case": str(one.version.narrative.case.public_id),

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from scoring.models import CaseImage, DatasetItem, DatasetVersion, Source, Split
+from scoring.digest import content_hash
+from scoring.models import CaseImage, DatasetItem, DatasetVersion, LabelledCase, Source, Split
 from scoring.services.datasets import dataset_items
+from scoring.services.labelled import labelled_items
 
 TRAINING, RELEASE = "training", "release"
 PURPOSES = (TRAINING, RELEASE)
@@ -51,10 +53,9 @@ class ImageEntry:
         }
 
 
-def refusal(item: DatasetItem, purpose: str) -> str | None:
+def refusal(item: DatasetItem | LabelledCase, purpose: str) -> str | None:
     """Why this item may not be written for ``purpose`` under its source's rights of today, or ``None``."""
-    case = item.version.narrative.case
-    source = case.source
+    case, source = item.case, item.case.source
     if purpose == TRAINING and case.group.split != Split.TRAINING:
         return "is an evaluation case, which training never reads"
     if purpose == TRAINING and not source.may_train:
@@ -69,6 +70,8 @@ def released_cases(dataset: DatasetVersion) -> frozenset[str]:
 
     Raises :class:`ExportError` when a text or record is not what was frozen.
     """
+    if dataset.kind == DatasetVersion.Kind.LABELLED:
+        return frozenset(item.record["case"] for item in permitted_labelled(dataset, []))
     return frozenset(item.record["case"] for item in permitted(dataset, RELEASE, []))
 
 
@@ -89,9 +92,22 @@ def permitted(dataset: DatasetVersion, purpose: str, excluded: list[Exclusion]) 
             excluded.append(Exclusion(item.record["case"], reason))
 
 
-def image_entries(item: DatasetItem, purpose: str, *, include_images: bool = True) -> list[ImageEntry]:
+def permitted_labelled(dataset: DatasetVersion, excluded: list[Exclusion]) -> list[LabelledCase]:
+    """The labelled cases that a release may contain, in order; what may not is appended to ``excluded``.
+
+    Raises :class:`ExportError` when the records are not what was frozen.
+    """
+    items = labelled_items(dataset)
+    if content_hash([item.record for item in items]) != dataset.content_hash:
+        raise ExportError(f"The records of {dataset} are not what was frozen. Restore them from a backup.")
+    refused = [(item, refusal(item, RELEASE)) for item in items]
+    excluded += [Exclusion(item.record["case"], reason) for item, reason in refused if reason is not None]
+    return [item for item, reason in refused if reason is None]
+
+
+def image_entries(item: DatasetItem | LabelledCase, purpose: str, *, include_images: bool = True) -> list[ImageEntry]:
     """The frozen images of an item in their order. Raises :class:`ExportError` when one is gone."""
-    case = item.version.narrative.case
+    case = item.case
     stored = {str(image.public_id): image for image in case.images.all()}
     embedded = include_images and (purpose == TRAINING or case.source.redistribute == Source.Redistribute.EMBED)
     entries = []

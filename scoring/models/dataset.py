@@ -84,6 +84,10 @@ class DatasetItem(models.Model):
     def __str__(self) -> str:
         return f"{self.dataset} #{self.position}"
 
+    @property
+    def case(self) -> Case:
+        return self.version.narrative.case
+
 
 class LabelledCase(models.Model):
     """An evaluation case in a classification version, with its diagnosis as it was then; ``record`` is hashed."""

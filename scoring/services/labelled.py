@@ -82,6 +82,12 @@ def freeze_labelled(*, study: Study, source: Source, actor: Any) -> DatasetVersi
     return dataset
 
 
+def labelled_items(dataset: DatasetVersion) -> list[LabelledCase]:
+    """What is in a version, in order, with each case's source, patient and pictures."""
+    items = dataset.labelled.select_related("case__source", "case__group").prefetch_related("case__images")
+    return list(items.order_by("position"))
+
+
 def labelled_record(case: Case) -> dict[str, Any]:
     """What the content hash covers: case, label, tone, patient's split and pictures."""
     return {

@@ -7,14 +7,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from modelhub.evaluators.base import CannotEvaluate, Item
-from modelhub.jobs.base import run_job
 from modelhub.jobs.benchmark import compared_with
-from modelhub.models import BenchmarkRun, Evaluation, EvaluationScore, Generation, Leaderboard, Run, SyntheticTruth
+from modelhub.models import BenchmarkRun, Evaluation, EvaluationScore, Leaderboard, Run
 from modelhub.services.benchmarks import CLOSED, request_benchmark
 from modelhub.services.evaluations import evaluator_of, store_evaluation
 from modelhub.services.leaderboards import make_missing_leaderboards
 from scoring.models import Case
-from scoring.services.labelled import freeze_labelled
 from tests.chat_server import chat_server
 from tests.factories import (
     make_administrator,
@@ -23,41 +21,12 @@ from tests.factories import (
     make_researcher,
     make_source,
     make_study,
-    make_version,
 )
 from tests.modelhub.checkpoints import SHORT, make_base
-from tests.modelhub.datasets import LESION
+from tests.modelhub.classifications import LABELS, finished, make_labelled, written
 from tests.modelhub.judges import asked_words, honest, make_judge
 
 pytestmark = pytest.mark.django_db
-LABELS = ["eczema", "melanoma", "psoriasis"]
-SAID = "<think> The colour is red. </think><answer> {} </answer>"
-
-
-def make_labelled(labels=("eczema", "eczema", "melanoma", "psoriasis"), *, drawn: bool = False, **fields):
-    source = make_source()
-    cases = [make_case(source=source, split="evaluation", diagnosis=label, **fields) for label in labels]
-    if drawn:
-        SyntheticTruth.objects.bulk_create(SyntheticTruth(case=case, lesion=LESION.as_dict()) for case in cases)
-    return freeze_labelled(study=make_study(), source=source, actor=make_administrator())
-
-
-def written(dataset, evaluator: str, texts: dict[str, list[str]]) -> tuple[Run, BenchmarkRun]:
-    """A run whose models have written these answers, by label of the case in the order of the cases' keys."""
-    models = [make_base(name, seed=number) for number, name in enumerate(texts)]
-    run = request_benchmark(dataset=dataset, models=models, evaluator=evaluator, actor=None)
-    for model, answers in zip(models, texts.values(), strict=True):
-        rows = Generation.objects.filter(run=run, model=model).order_by("case_id")
-        for row, answer in zip(rows, answers, strict=True):
-            row.version, row.state = make_version(case=row.case, text=SAID.format(answer)), "done"
-            row.save()
-    return run, BenchmarkRun.objects.get(run=run)
-
-
-def finished(run: Run) -> Run:
-    run_job(run.pk)
-    run.refresh_from_db()
-    return run
 
 
 class TestAsking:
@@ -223,7 +192,8 @@ class TestPages:
         assert "Closed labels" in client.get(start).content.decode()
         assert client.post(start, fields).status_code == 302
         assert BenchmarkRun.objects.get().dataset == dataset
-        assert client.get(reverse("modelhub:dataset_detail", args=[dataset.public_id])).status_code == 404
+        shown = client.get(reverse("modelhub:dataset_detail", args=[dataset.public_id])).content.decode()
+        assert dataset.content_hash in shown and dataset.rule in shown and BenchmarkRun.objects.get().dataset == dataset
 
     def test_the_runs_page_shows_no_dimension_and_no_zero_for_one(self, client, admin):
         answers = {"First": ["Eczema.", "Eczema or melanoma.", "Eczema.", "Psoriasis."], "Second": ["Eczema."] * 4}
