@@ -26,7 +26,7 @@ import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.contrib.auth.hashers import Argon2PasswordHasher  # noqa: E402
 
-from tests.surroundings import missing_for_marker  # noqa: E402
+from tests.surroundings import meets_servers, missing_for_marker  # noqa: E402
 
 assert str(settings.VAR_DIR) == VAR_DIR  # and from here on pytest-django finds settings to set Django up with
 # Were it inherited, xdist's workers would load the settings before this file gives each a folder of its own.
@@ -36,7 +36,11 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if meets_servers(item):
+            item.add_marker("servers")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # the long ones first, the rest beside them
     missing = missing_for_marker()
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]

@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 
-# What a page looks like in Chromium, and what torch computes, does not depend on the servers: one round is enough.
-ONCE = ("-m", "not browser and not one_round", "--ignore=tests/ml")
+# What a page looks like in Chromium, what torch computes and what meets no server is the same in either round.
+ONCE = ("-m", "servers and not browser and not one_round", "--ignore=tests/ml")
 SECOND_ROUND = ("TEST_DATABASE_URL", "TEST_REDIS_URL")
 
 

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import dj_database_url
 import httpx
+from django.db.utils import ConnectionHandler
+
+from tests.flows.tables import tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +37,12 @@ class Studio:
     def password(self, username: str) -> str:
         logins = json.loads((self.var / "demo_logins.json").read_text())
         return str({login["username"]: login["password"] for login in logins}[username])
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """What its migrations made, as ``tests.flows.tables`` describes it."""
+        url = self.environment.get("DATABASE_URL") or f"sqlite:///{self.var / 'db.sqlite3'}"
+        with closing(ConnectionHandler({"default": dj_database_url.parse(url)})["default"]) as connection:
+            return tables(connection)
 
 
 def manage(environment: dict[str, str], *arguments: str) -> str:

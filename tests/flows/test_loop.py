@@ -10,17 +10,21 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from tests.flows.dermatologist import consent, lesions_by_code, rate_all
 from tests.flows.studio import Studio, running_studio
+from tests.flows.tables import tables
 from tests.flows.visitor import Visitor
 
 HELD_OUT = 150  # a third of them of dark skin, of which the tiny model has seen little
 
 
 @pytest.mark.slow
+@pytest.mark.django_db
 def test_the_whole_loop(tmp_path: Path) -> None:
     with running_studio(tmp_path, training=110, evaluation=HELD_OUT) as studio:
+        assert studio.tables() == tables(connection)  # migrations make what the models ask for
         admin = Visitor(studio, "admin")
         certified_before = certified_count(admin)
         write_the_missing_narratives(admin)

@@ -136,5 +136,5 @@ class Visitor:
             assert found, f"no run on {self.page.url}: {self.text[:1500]}"
             if found[1] not in {"Queued", "Running"}:
                 return found[1]
-            time.sleep(1)
+            time.sleep(0.3)
         raise AssertionError(f"the run did not end in {seconds} s: {self.text[:2000]}")
