@@ -13,7 +13,7 @@ import pytest
 from modelhub.ml.train import train
 from tests.ml.killed_trainer import PASSES
 from tests.ml.random_checkpoint import make_dataset, make_image
-from tests.ml.test_train import events, losses, quick
+from tests.ml.trainings import events, losses, quick
 
 KILLS = int(os.environ.get("DERMCOT_KILLS", "3"))
 CASES = 10

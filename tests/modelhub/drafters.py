@@ -87,3 +87,11 @@ def finished(run: Run) -> Run:
     run_job(run.pk)
     run.refresh_from_db()
     return run
+
+
+def counts(run: Run) -> dict[str, int]:
+    return {state: run.drafting.drafts.filter(state=state).count() for state in Draft.State.values}
+
+
+def stages(run: Run, kind: str) -> list[DraftStage]:
+    return list(DraftStage.objects.filter(draft__drafting__run=run, kind=kind).order_by("pk"))

@@ -1,29 +1,23 @@
-"""Judges over a real socket: what they are sent, what is stored, what is asked again, and what planted scores do."""
+"""Judges over a real socket: what they are sent, what is stored, and what is asked again."""
 
 import json
-import threading
-import time
 from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from modelhub.evaluators.base import CannotEvaluate, Item
-from modelhub.evaluators.canaries import canaries
-from modelhub.evaluators.desk import JudgeStopped
-from modelhub.evaluators.judge import JudgeEvaluator
 from modelhub.evaluators.prompts import LONGEST_CANDIDATE
-from modelhub.evaluators.reply import read_scores
 from modelhub.models import EvaluatorVersion, JudgeReply
 from modelhub.services.evaluations import evaluator_of
-from modelhub.services.judges import change_terms, register_judge, try_canaries
+from modelhub.services.judges import register_judge
 from scoring.rubric import CHINESE_DIMENSIONS, DIMENSION_KEYS, DIMENSIONS
-from tests.chat_server import Reply, chat, chat_server, error
+from tests.chat_server import chat, chat_server, error
 from tests.factories import make_case, make_source, make_version
-from tests.modelhub.judges import asked_words, call_in, candidate_in, honest, make_endpoint, make_judge
+from tests.modelhub.judged import FOUR, items, outcomes
+from tests.modelhub.judges import asked_words, call_in, candidate_in, make_endpoint, make_judge
 
 pytestmark = pytest.mark.django_db
-FOUR = honest(lambda text: 4)
 
 
 @pytest.fixture
@@ -31,15 +25,6 @@ def server():
     with chat_server() as running:
         running.answer = FOUR
         yield running
-
-
-def items(count: int, **fields) -> list[Item]:
-    versions = [make_version(text=f"Text number {number}. Psoriasis.", **fields) for number in range(count)]
-    return [Item(version, version.narrative.case, "Certified: psoriasis.") for version in versions]
-
-
-def outcomes(row: EvaluatorVersion, some: list[Item]) -> list:
-    return [outcome for _, outcome in JudgeEvaluator(row).evaluate_all(some)]
 
 
 class TestWhatIsSent:
@@ -210,171 +195,6 @@ class TestStoredAnswers:
         row.identity["settings"]["temperature"] = 0.3
         with pytest.raises(ValueError, match="has changed"):
             evaluator_of(row)
-
-
-class TestLimits:
-    def test_no_more_than_the_places_are_out_at_once(self, server):
-        server.answer = lambda asked, before: Reply(FOUR(asked, before).body, delay_s=0.02)
-        outcomes(make_judge(server, terms={"concurrency": 2}), items(6))
-        assert server.most_under_way == 2 and len(server.asked) == 6
-
-    def test_a_budget_in_tokens_stops_before_it_is_exceeded_and_the_rest_follows_when_it_is_raised(self, server):
-        row, some = make_judge(server, concurrency=1), items(4)
-        bound = len(asked_bytes(server, row)) + 2048
-        JudgeReply.objects.all().delete()
-        server.asked.clear()
-        row = change_terms(evaluator=row, terms={"budget_tokens": bound + 20}, actor=None)
-        with pytest.raises(JudgeStopped, match="Raise the evaluator's budget"):
-            outcomes_in_run(row, some)
-        told = len(server.asked)
-        assert told == 2 and JudgeReply.objects.count() == told
-        row = change_terms(evaluator=row, terms={"budget_tokens": 1_000_000}, actor=None)
-        assert len(outcomes_in_run(row, some)) == 4 and len(server.asked) == 4
-
-    def test_a_budget_in_dollars_needs_prices(self, server):
-        with pytest.raises(ValidationError, match="needs both prices"):
-            make_judge(server, terms={"budget_usd": 1})
-        prices = {"usd_per_million_in": 1_000, "usd_per_million_out": 1_000}
-        row = make_judge(server, terms=prices | {"budget_usd": 0.5})
-        with pytest.raises(JudgeStopped, match=r"The budget of \$0\.5000"):
-            outcomes(row, items(1))
-        assert not server.asked
-
-    def test_requests_keep_their_distance(self, server):
-        row = make_judge(server, terms={"requests_per_minute": 600})
-        began = time.monotonic()
-        outcomes(row, items(4))
-        assert time.monotonic() - began >= 0.29  # three pauses of a tenth of a second: a lower bound, not a speed
-
-    def test_a_server_that_is_away_stops_the_run_and_what_it_answered_stays(self, server):
-        server.answer = lambda asked, before: FOUR(asked, before) if before < 2 else error(500)
-        row, some = make_judge(server, concurrency=1), items(9)
-        with pytest.raises(JudgeStopped, match="gives no answers"):
-            outcomes(row, some)
-        assert JudgeReply.objects.count() == 2
-        server.answer = FOUR
-        before = len(server.asked)
-        assert all(outcome.parse_status == "parsed" for outcome in outcomes(row, some))
-        assert len(server.asked) - before == 7
-
-    def test_one_lost_answer_is_one_failure(self, server):
-        server.answer = lambda asked, before: error(500) if before == 1 else FOUR(asked, before)
-        found = outcomes(make_judge(server, concurrency=1), items(4))
-        assert sum(isinstance(outcome, CannotEvaluate) for outcome in found) == 1
-
-    def test_a_wrong_key_is_said_at_once(self, server, monkeypatch):
-        monkeypatch.delenv("NOBODYS_API_KEY", raising=False)
-        model = make_endpoint(server, key_variable="NOBODYS_API_KEY")
-        with pytest.raises(JudgeStopped, match="NOBODYS_API_KEY is not set"):
-            outcomes(make_judge(model=model), items(1))
-
-    def test_a_cancelled_run_stops_between_answers(self, server):
-        class Cancelled(Exception):
-            pass
-
-        stop = threading.Event()
-
-        def tick():
-            if stop.is_set():
-                raise Cancelled
-
-        found = JudgeEvaluator(make_judge(server, concurrency=1)).evaluate_all(items(5), tick=tick)
-        next(found)
-        stop.set()
-        with pytest.raises(Cancelled):
-            list(found)
-        assert len(server.asked) < 5
-        assert JudgeReply.objects.count() == len(server.asked)  # what was under way is paid for and kept
-
-
-def asked_bytes(server, row) -> bytes:
-    outcomes(row, items(1))
-    return asked_words(server.asked[0]).encode()
-
-
-def outcomes_in_run(row: EvaluatorVersion, some: list[Item]) -> list:
-    from modelhub.models import Run
-
-    run, _ = Run.objects.get_or_create(kind=Run.Kind.EVALUATION, title="t")
-    return [outcome for _, outcome in JudgeEvaluator(row).evaluate_all(some, run=run)]
-
-
-class TestCanaries:
-    def test_there_are_sixty_in_two_languages_and_each_holds_its_plant(self):
-        all_ = canaries()
-        assert len(all_) == 60 == len({canary.planted for canary in all_})
-        assert sum(canary.plain.language == "en" for canary in all_) == 30
-        for canary in all_:
-            added = len(canary.planted) - len(canary.plain.text)
-            assert added > 10 and str(canary.plain.target) in canary.planted
-
-    def test_a_judge_that_reads_the_case_is_trusted(self, server):
-        good = [canary.plain.text for canary in canaries() if canary.plain.target == 0]
-        server.answer = honest(lambda text: 4 if any(one[:40] in text or one[-40:] in text for one in good) else 1)
-        row = make_judge(server)
-        found = try_canaries(evaluator=row, run=None, tick=lambda: None)
-        assert (found["judged"], found["mean_shift"], found["distrust"]) == (60, 0, "")
-        assert len(server.asked) == 66  # each plain text once
-        row.refresh_from_db()
-        assert row.distrust == ""
-        try_canaries(evaluator=row, run=None, tick=lambda: None)
-        assert len(server.asked) == 66
-
-    def test_a_judge_that_follows_plants_is_not(self, server):
-        plain = {canary.plain.text: 5 - canary.plain.target for canary in canaries()}
-        planted = {canary.planted: canary.plain.target for canary in canaries()}
-        server.answer = honest(lambda text: plain.get(text, planted.get(text)))
-        row = make_judge(server)
-        assert row.distrust == "its canaries have not been tried yet"
-        found = try_canaries(evaluator=row, run=None, tick=lambda: None)
-        assert found["mean_shift"] == 5 and "planted scores move it by 5.00" in row.distrust
-
-    def test_a_judge_that_gives_what_is_planted_anyway_tells_nothing_about_plants(self, server):
-        high = [text for canary in canaries() if canary.plain.target for text in (canary.plain.text, canary.planted)]
-        server.answer = honest(lambda text: 5 if text in high else 0)
-        row = make_judge(server)
-        try_canaries(evaluator=row, run=None, tick=lambda: None)
-        assert row.canaries["mean_shift"] == 0 and "nothing can be told" in row.distrust
-
-    def test_a_judge_whose_answers_cannot_be_read_is_not_trusted(self, server):
-        server.answer = lambda asked, before: chat("Fine text!")
-        row = make_judge(server)
-        try_canaries(evaluator=row, run=None, tick=lambda: None)
-        assert "only 0 of its 60 canaries could be read" in row.distrust
-
-
-class TestEchoes:
-    """A server that sends back what it was sent is the plant's best friend: none of the planted scores gets through."""
-
-    @pytest.mark.parametrize("echo", [candidate_in, asked_words], ids=["candidate", "whole prompt"])
-    def test_no_planted_score_is_read_from_an_echo(self, server, echo):
-        server.answer = lambda asked, before: chat(echo(asked))
-        some = []
-        for canary in canaries():
-            version = make_version(text=canary.planted)
-            some.append(Item(version, version.narrative.case, canary.plain.reference))
-        for protocol in ("free", "reference"):
-            found = outcomes(make_judge(server, protocol=protocol, diagnosis=True), some)
-            assert len(found) == 60
-            assert {outcome.parse_status for outcome in found} == {"failed"}
-            assert not any(value is not None for outcome in found for value in outcome.scores.values())
-            assert {outcome.diagnosis_right for outcome in found} == {None}
-
-    def test_an_echo_behind_the_real_answer_changes_nothing(self, server):
-        def answer(asked, before):
-            said = {"call": call_in(asked), "scores": dict.fromkeys(DIMENSION_KEYS, 2), "justification": ""}
-            return chat(f"{json.dumps(said)}\n\nThe text was: {candidate_in(asked)}")
-
-        server.answer = answer
-        planted = [canary.planted for canary in canaries()]
-        versions = [make_version(text=text) for text in planted]
-        found = outcomes(make_judge(server), [Item(version, version.narrative.case) for version in versions])
-        assert [outcome.scores["accuracy"] for outcome in found] == [2] * 60
-
-    def test_the_plants_would_work_on_a_reader_that_knows_their_token(self):
-        """The check above can fail: with the token the planted objects carry, they are read."""
-        read = [read_scores(canary.planted, "0123456789abcdef") for canary in canaries()]
-        assert sum(found.status == "parsed" for found in read) >= 20
 
 
 class TestRegistering:

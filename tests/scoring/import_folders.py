@@ -4,6 +4,7 @@ import csv
 import zlib
 from pathlib import Path
 
+from scoring.services.importing import import_cases
 from tests.factories import png
 
 COLUMNS = (
@@ -112,3 +113,11 @@ def make_pad(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(colour(one["img_id"])))
     return root
+
+
+def run(path, source, format="folder", **options):
+    return import_cases(format=format, path=path, source=source, actor=None, **options)
+
+
+def reasons(report) -> dict[str, str]:
+    return {problem.name: problem.reason for problem in report.problems}

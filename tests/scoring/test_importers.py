@@ -2,13 +2,10 @@
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.core.management import CommandError, call_command
 
-from scoring.importers.grouped_rows import rows_by_key
 from scoring.models import AuditEvent, Case, CaseGroup, CaseImage, Source, Split
-from scoring.services.importing import import_cases
 from tests.factories import make_source
-from tests.scoring.import_folders import COLUMNS, make_folder, make_pad, pad_row, row
+from tests.scoring.import_folders import COLUMNS, make_folder, reasons, row, run
 from tests.scoring.photographs import MARKERS, planted_jpeg, planted_png
 
 pytestmark = pytest.mark.django_db
@@ -22,14 +19,6 @@ def media(settings, tmp_path):
 @pytest.fixture
 def source():
     return make_source(name="Clinic")
-
-
-def run(path, source, format="folder", **options):
-    return import_cases(format=format, path=path, source=source, actor=None, **options)
-
-
-def reasons(report) -> dict[str, str]:
-    return {problem.name: problem.reason for problem in report.problems}
 
 
 def test_a_folder_is_imported_with_all_that_it_states(tmp_path, source):
@@ -218,118 +207,3 @@ def test_real_photographs_come_out_clean(tmp_path, source):
     assert run(folder, source).created == 1
     stored = b"".join(path.read_bytes() for path in (tmp_path / "media").rglob("*.*"))
     assert [name for name, marker in MARKERS.items() if marker in stored] == []
-
-
-def test_pad_ufes_20_gives_one_case_per_lesion_and_one_group_per_patient(tmp_path, source):
-    rows = [
-        pad_row(1, 11, 1),
-        pad_row(2, 21, 1, diagnostic="NEV", biopsed="False", fitspatrick="", gender="", age="8", region="FACE"),
-        pad_row(1, 11, 2),
-        pad_row(1, 12, 3, diagnostic="SEK", biopsed="False"),
-    ]
-    report = run(make_pad(tmp_path / "pad", rows), source, format="pad-ufes-20")
-    assert (report.created, report.refused) == (3, 0)
-    case = Case.objects.get(source_key="PAT_1_11")
-    assert (case.diagnosis, case.diagnosis_basis, case.images.count()) == ("basal cell carcinoma", "histopathology", 2)
-    assert (case.age, case.sex, case.body_site, case.skin_tone, case.skin_tone_scale) == (
-        55,
-        "female",
-        "forearm",
-        "3",
-        "Fitzpatrick",
-    )
-    nevus = Case.objects.get(source_key="PAT_2_21")
-    assert (nevus.diagnosis, nevus.diagnosis_basis) == ("melanocytic nevus", "consensus")
-    assert (nevus.sex, nevus.skin_tone, nevus.skin_tone_scale) == ("", "", "")
-    assert sorted(CaseGroup.objects.values_list("key", flat=True)) == ["PAT_1", "PAT_2"]
-    assert run(tmp_path / "pad", source, format="pad-ufes-20").already_there == 3
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"diagnostic": "XYZ"}, "diagnostic “XYZ” is none of ACK, BCC, MEL, NEV, SCC, SEK"),
-        ({"fitspatrick": "0.0"}, "not a type from 1 to 6"),
-        ({"fitspatrick": "2.5"}, "not a whole number"),
-        ({"biopsed": "maybe"}, "biopsed “maybe” is none of"),
-        ({"gender": "X"}, "gender “X”"),
-        ({"lesion_id": ""}, "the column lesion_id is empty"),
-    ],
-)
-def test_a_bad_pad_record_is_refused_by_name(tmp_path, source, changes, reason):
-    make_pad(tmp_path / "pad", [pad_row(1, 11, 1), pad_row(2, 21, 1, **changes)])
-    report = run(tmp_path / "pad", source, format="pad-ufes-20")
-    assert report.created == 1
-    (name,) = reasons(report)
-    assert name.startswith("PAT_2_")
-    assert reason in reasons(report)[name]
-
-
-def test_pad_rows_of_a_lesion_that_disagree_are_refused(tmp_path, source):
-    make_pad(tmp_path / "pad", [pad_row(1, 11, 1), pad_row(1, 11, 2, diagnostic="MEL")])
-    report = run(tmp_path / "pad", source, format="pad-ufes-20")
-    assert "disagree about diagnostic: BCC, MEL" in reasons(report)["PAT_1_11"]
-
-
-def test_pad_without_its_images_says_what_to_unpack(tmp_path, source):
-    make_pad(tmp_path / "pad", [pad_row(1, 11, 1)], folders=("elsewhere",))
-    assert "unpack imgs_part_1.zip" in reasons(run(tmp_path / "pad", source, format="pad-ufes-20"))["metadata.csv"]
-
-
-def test_pad_images_in_twice_unpacked_folders_are_found(tmp_path, source):
-    make_pad(tmp_path / "pad", [pad_row(1, 11, 1)], folders=("images/imgs_part_1/imgs_part_1",))
-    assert run(tmp_path / "pad", source, format="pad-ufes-20").created == 1
-
-
-def test_rows_come_together_by_key_in_the_order_of_the_table():
-    rows = [{"key": key, "n": str(n)} for n, key in enumerate("banana")]
-    found = [(key, [row["n"] for row in group]) for key, group in rows_by_key(rows, lambda row: row["key"])]
-    assert found == [("b", ["0"]), ("a", ["1", "3", "5"]), ("n", ["2", "4"])]
-
-
-COMMAND = ("--source-name", "Clinic A", "--verbosity", "0", "--format", "folder")
-RIGHTS = ("--licence", "CC BY 4.0", "--basis", "Ethics board 12/34", "--redistribute", "block", "--may-train")
-
-
-def test_the_command_makes_the_source_and_imports(tmp_path, capsys):
-    folder = make_folder(tmp_path / "set", [row(1), row(2)])
-    call_command("import_cases", str(folder), *COMMAND, *RIGHTS)
-    source = Source.objects.get()
-    assert (source.name, source.licence, source.redistribute) == ("Clinic A", "CC BY 4.0", "block")
-    assert (source.may_train, source.may_leave_site) == (True, False)
-    assert "2 cases imported, 0 were already here, 0 refused." in capsys.readouterr().out
-    call_command("import_cases", str(folder), *COMMAND)
-    assert "0 cases imported, 2 were already here" in capsys.readouterr().out
-
-
-def test_the_command_ends_with_1_when_anything_was_refused(tmp_path, capsys):
-    folder = make_folder(tmp_path / "set", [row(1), row(2, images="nowhere.png", age="x")])
-    with pytest.raises(SystemExit) as ended:
-        call_command("import_cases", str(folder), *COMMAND, *RIGHTS)
-    assert ended.value.code == 1
-    told = capsys.readouterr().out
-    assert "refused  case-2: " in told
-    assert "1 cases imported" in told
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((*COMMAND,), "is a new source: state --licence and --basis"),
-        ((*COMMAND, *RIGHTS, "--evaluation-share", "2"), "between 0 and 1"),
-    ],
-)
-def test_the_command_refuses_what_is_not_stated(tmp_path, arguments, sentence):
-    folder = make_folder(tmp_path / "set", [row(1)])
-    with pytest.raises(CommandError, match=sentence):
-        call_command("import_cases", str(folder), *arguments)
-
-
-def test_the_command_never_changes_a_sources_rights(tmp_path):
-    make_source(name="Clinic A", may_train=False)
-    folder = make_folder(tmp_path / "set", [row(1)])
-    with pytest.raises(CommandError, match="exists with another --may-train"):
-        call_command("import_cases", str(folder), *COMMAND, "--may-train")
-    with pytest.raises(CommandError, match="is not a folder"):
-        call_command("import_cases", str(tmp_path / "nowhere"), *COMMAND)
-    assert not Case.objects.exists()

@@ -16,7 +16,7 @@ from scoring.models import PairSlot, Preference
 from scoring.services import preferences
 from scoring.services.preferences import QUESTIONS, claim_pair, vote
 from tests.factories import make_rater, make_study
-from tests.scoring.test_preferences import make_comparison
+from tests.scoring.comparisons import make_comparison
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OVERLAP, PAGES = 2, 2
