@@ -5,24 +5,25 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.models import Generation, ModelVersion
 from modelhub.views.access import staff_page
 from modelhub.views.run_bodies import setting_rows
 
 IDENTITY_LABELS = {
-    "backend": "Backend",
-    "served_model": "Model asked for",
-    "answering_model": "Model that answered",
-    "system_fingerprint": "The server's fingerprint",
-    "weights_sha256": "Weights SHA-256",
-    "adapter_sha256": "Adapter SHA-256",
-    "endpoint_sha256": "Server SHA-256",
-    "bias_mode": "Language bias as applied",
-    "precision": "Precision",
-    "quantisation": "Quantisation",
-    "attention": "Attention",
-    "device": "Device",
+    "backend": _("Backend"),
+    "served_model": _("Model asked for"),
+    "answering_model": _("Model that answered"),
+    "system_fingerprint": _("The server's fingerprint"),
+    "weights_sha256": _("Weights SHA-256"),
+    "adapter_sha256": _("Adapter SHA-256"),
+    "endpoint_sha256": _("Server SHA-256"),
+    "bias_mode": _("Language bias as applied"),
+    "precision": _("Precision"),
+    "quantisation": _("Quantisation"),
+    "attention": _("Attention"),
+    "device": _("Device"),
 }
 TECHNICAL = {"identity", "details", "bias_mode"}
 

@@ -4,55 +4,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from modelhub.models import Generation, ModelVersion, TensorHashes
 
 MOST_NAMED = 100  # differing tensors shown on the page; the command names them all
 CONFIG_LABELS = {
-    "architectures": "Architecture",
-    "hidden": "Hidden size",
-    "layers": "Layers",
-    "heads": "Attention heads",
-    "key_value_heads": "Key-value heads",
-    "intermediate": "Intermediate size",
-    "vocabulary": "Vocabulary",
-    "vision_layers": "Vision layers",
-    "vision_hidden": "Vision hidden size",
-    "patch": "Patch, pixels",
-    "tied_embeddings": "Tied embeddings",
+    "architectures": _("Architecture"),
+    "hidden": _("Hidden size"),
+    "layers": _("Layers"),
+    "heads": _("Attention heads"),
+    "key_value_heads": _("Key-value heads"),
+    "intermediate": _("Intermediate size"),
+    "vocabulary": _("Vocabulary"),
+    "vision_layers": _("Vision layers"),
+    "vision_hidden": _("Vision hidden size"),
+    "patch": _("Patch, pixels"),
+    "tied_embeddings": _("Tied embeddings"),
 }
 SIZE_LABELS = {
-    "patch_dim": "Numbers per patch",
-    "embed": "Embedding",
-    "layers": "Layers",
-    "experts": "Experts per layer",
-    "top_k": "Experts used per patch",
-    "expert_width": "Expert width",
-    "rank": "Rank of the language bias",
-    "teacher_width": "Teacher's width",
-    "skin_classes": "Skin-colour classes",
+    "patch_dim": _("Numbers per patch"),
+    "embed": _("Embedding"),
+    "layers": _("Layers"),
+    "experts": _("Experts per layer"),
+    "top_k": _("Experts used per patch"),
+    "expert_width": _("Expert width"),
+    "rank": _("Rank of the language bias"),
+    "teacher_width": _("Teacher's width"),
+    "skin_classes": _("Skin-colour classes"),
 }
 LOADED_LABELS = {
-    "precision": "Precision",
-    "quantisation": "Quantisation",
-    "attention": "Attention",
-    "device": "Device",
-    "bias_mode": "Language bias as applied",
-    "parameters": "Parameters in memory",
-    "branch_present": "Side branch",
+    "precision": _("Precision"),
+    "quantisation": _("Quantisation"),
+    "attention": _("Attention"),
+    "device": _("Device"),
+    "bias_mode": _("Language bias as applied"),
+    "parameters": _("Parameters in memory"),
+    "branch_present": _("Side branch"),
 }
 TYPE_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
 
 Rows = list[tuple[str, str]]
 
 
-def rows(labels: Mapping[str, str], values: Mapping[str, Any]) -> Rows:
+def rows(labels: Mapping[str, Any], values: Mapping[str, Any]) -> Rows:
     """The known facts in words; a fact that nobody looked up is left out, not guessed."""
-    return [(label, words(values[key])) for key, label in labels.items() if values.get(key) is not None]
+    return [(str(label), words(values[key])) for key, label in labels.items() if values.get(key) is not None]
 
 
 def words(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return str(_("yes") if value else _("no"))
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "–"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Count
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from modelhub.charts import curve_chart
 from modelhub.models import Generation, ModelVersion, Run, Training
@@ -15,11 +17,11 @@ from modelhub.views.results import benchmark_runs, result_table
 
 PER_PAGE = 25
 LOSS_TERMS = {
-    "total": "Weighted total",
-    "answer": "Answer",
-    "distill": "Visual distillation",
-    "balance": "Expert balance",
-    "skin": "Skin tone",
+    "total": _("Weighted total"),
+    "answer": _("Answer"),
+    "distill": _("Visual distillation"),
+    "balance": _("Expert balance"),
+    "skin": _("Skin tone"),
 }
 MOST_POINTS = 400  # more cannot be told apart in the chart
 TABLE_POINTS = 25
@@ -112,7 +114,7 @@ BODIES: dict[str, Callable[[Run, str | None], dict[str, Any]]] = {
 def known_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """Losses under their names, the rest as it is; a term without input is left out."""
     return {
-        f"{LOSS_TERMS[name]} loss, last step" if name in LOSS_TERMS else name: value
+        gettext("%(term)s loss, last step") % {"term": LOSS_TERMS[name]} if name in LOSS_TERMS else name: value
         for name, value in metrics.items()
         if value is not None
     }

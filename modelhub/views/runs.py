@@ -35,7 +35,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "page_obj": page,
         "any_active": any(run.is_active for run in page),
         "kinds": Run.Kind.choices,
-        "states": [("active", "Waiting or running"), *Run.State.choices],
+        "states": [("active", _("Waiting or running")), *Run.State.choices],
         "kind": kind,
         "state": state,
     }

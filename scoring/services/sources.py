@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from scoring.models import Source
 from scoring.services.audit import record_event
@@ -40,14 +41,14 @@ def create_source(
 def rights_in_words(source: Source) -> list[str]:
     """What may be done with the source's cases, one sentence per right."""
     travels = {
-        Source.Redistribute.EMBED: "Images may travel with an export.",
-        Source.Redistribute.REFERENCE: "Exports name the images and their checksums; the images stay here.",
-        Source.Redistribute.BLOCK: "These cases never leave in an export.",
+        Source.Redistribute.EMBED: _("Images may travel with an export."),
+        Source.Redistribute.REFERENCE: _("Exports name the images and their checksums; the images stay here."),
+        Source.Redistribute.BLOCK: _("These cases never leave in an export."),
     }
     return [
         travels[Source.Redistribute(source.redistribute)],
-        "Models may train on them." if source.may_train else "Models must not train on them.",
-        "They may be sent to services outside this site."
+        _("Models may train on them.") if source.may_train else _("Models must not train on them."),
+        _("They may be sent to services outside this site.")
         if source.may_leave_site
-        else "They must not be sent to services outside this site.",
+        else _("They must not be sent to services outside this site."),
     ]
