@@ -63,7 +63,6 @@ class Visits:
         page.emulate_media(color_scheme=theme)
         page.goto(self.address + path)
         assert page.locator("html").get_attribute("lang") == language
-        page.evaluate(AXE)
         return page
 
     def _open(self, role: str, language: str) -> Any:
@@ -73,6 +72,7 @@ class Visits:
         if session:
             cookies.append({"name": "sessionid", "value": session.value, "url": self.address})
         context.add_cookies(cookies)
+        context.add_init_script(AXE)
         return context.new_page()
 
 
