@@ -10,6 +10,7 @@ connection, too: Django sends the values within a statement, so that it looks li
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
@@ -60,11 +61,14 @@ def planned_cursor() -> CursorWrapper:
 
 
 class Prepared(Generic[Row]):
-    """A queryset with ``Given`` in its filters, written once for each database and process."""
+    """A queryset with ``Given`` in its filters, written once for each process.
+
+    The queryset still makes the rows; its compiler alone is a copy that neither writes the statement nor looks for
+    the columns' converters again.
+    """
 
     def __init__(self, make: Callable[[], models.QuerySet[Any, Row]]) -> None:
         self._make = make
-        self._written: dict[str, _Written] = {}
 
     def rows(self, **given: Any) -> list[Row]:
         """Runs it. Raises ``KeyError`` for a value that is missing."""
@@ -75,7 +79,7 @@ class Prepared(Generic[Row]):
         return next(iter(self.rows(**given)), None)
 
     def _bound(self, given: Mapping[str, Any]) -> models.QuerySet[Any, Row]:
-        written = self._written.get(DEFAULT_DB_ALIAS) or self._write(DEFAULT_DB_ALIAS)
+        written = self._written
         connection = connections[DEFAULT_DB_ALIAS]
         values = tuple(_bound_value(value, given, connection) for value in written.values)
         compiler = copy.copy(written.compiler)
@@ -87,13 +91,13 @@ class Prepared(Generic[Row]):
         rows._query.get_compiler = lambda *_args, **_named: compiler
         return rows
 
-    def _write(self, alias: str) -> _Written:
+    @cached_property
+    def _written(self) -> _Written:
         rows = self._make()
-        compiler = rows.query.get_compiler(alias)
+        compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
         statement, values = compiler.as_sql()
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
-        self._written[alias] = _Written(rows, compiler, statement, tuple(values), converters)
-        return self._written[alias]
+        return _Written(rows, compiler, statement, tuple(values), converters)
 
 
 def _bound_value(value: Any, given: Mapping[str, Any], connection: Any) -> Any:

@@ -83,3 +83,22 @@ def test_postgresql_plans_what_is_asked_again_once() -> None:
             "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE %s", ["%case%"]
         )
         assert sum(row[0] for row in cursor.fetchall()) >= 2
+
+
+@pytest.mark.django_db
+def test_it_answers_as_the_queryset_that_it_was_made_of() -> None:
+    """Relations, stored arrays, times and identifiers come back as the ordinary queryset's do."""
+    version = make_version(text="A papule. Psoriasis.")
+    (plain,) = NarrativeVersion.objects.select_related("narrative__case").filter(public_id=version.public_id)
+    found = BY_ID.first(public_id=version.public_id)
+    assert found is not None
+    for left, right in (
+        (plain, found),
+        (plain.narrative, found.narrative),
+        (plain.narrative.case, found.narrative.case),
+    ):
+        names = [field.attname for field in left._meta.concrete_fields]
+        values = [getattr(left, name) for name in names]
+        assert values == [getattr(right, name) for name in names] and any(values)
+        assert [type(value) for value in values] == [type(getattr(right, name)) for name in names]
+        assert right._state.db == left._state.db and not right._state.adding
