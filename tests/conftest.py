@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Generator
+from itertools import islice
 
 # Dozens of tests start processes that import torch: without bytecode each of them compiles it anew for ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -36,12 +38,17 @@ del os.environ["DJANGO_SETTINGS_MODULE"]
 Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     for item in items:
         if meets_servers(item):
             item.add_marker("servers")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # the long ones first, the rest beside them
+    yield  # -m chooses
+    leave_out(config, items)
+    items[:] = long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = missing_for_marker()
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
     if not left_out:
@@ -53,6 +60,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = f"Left out {len(left_out)} tests: {reasons}."
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
+
+
+def long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Each worker is first sent one of as many even chunks: slow modules are dealt to their beginnings, whole, so that
+    what a module sets up is set up once; the rest fills up and may be stolen."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = iter([item for item in items if not item.get_closest_marker("slow")])
+    modules = list(dict.fromkeys(item.path for item in slow))
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        dealt = [item for item in slow if modules.index(item.path) % workers == worker]
+        size = (len(items) - len(ordered)) // (workers - worker)
+        ordered += [*dealt, *islice(rest, max(0, size - len(dealt)))]
+    return [*ordered, *rest]
 
 
 LEFT_OUT = pytest.StashKey[str]()
