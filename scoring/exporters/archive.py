@@ -19,6 +19,7 @@ from scoring.exporters.items import (
 from scoring.exporters.messages import DEFAULT_PROMPT, check_prompt, json_line, message_record, skin_label
 from scoring.exporters.step_labels import step_label_lines
 from scoring.exporters.zip_stream import ZipStream
+from scoring.key_lists import in_parts
 from scoring.models import DatasetItem, DatasetVersion, OwnDiagnosis, Rating
 from scoring.pseudonym import pseudonym
 from scoring.services.datasets import CERTIFIED, FILTERED, PUBLISHED
@@ -169,12 +170,11 @@ def rating_record(item: DatasetItem, rating: Rating, own: OwnDiagnosis | None = 
     }
 
 
-def _own_diagnoses(dataset: DatasetVersion) -> Callable[[DatasetItem], dict[int, OwnDiagnosis]]:
-    """Of an item: what each rater (key) held its case to be before she saw any text, as things stood at the freeze."""
-    frozen = OwnDiagnosis.objects.filter(study=dataset.study_id, created_at__lte=dataset.created_at)
-    if not frozen.exists():
-        return lambda item: {}
-    return lambda item: {one.rater_id: one for one in frozen.filter(case=item.version.narrative.case_id)}
+def _own_diagnoses(dataset: DatasetVersion, items: list[DatasetItem]) -> dict[tuple[int, int], OwnDiagnosis]:
+    """By case and rater (keys): what she held it to be before she saw any text, as things stood at the freeze."""
+    cases = {item.version.narrative.case_id for item in items}
+    frozen = OwnDiagnosis.objects.filter(study=dataset.study_id, created_at__lte=dataset.created_at, case__in=cases)
+    return {(one.case_id, one.rater_id): one for one in frozen}
 
 
 def _data_lines(dataset: DatasetVersion, prompt: str, tally: _Tally) -> Iterator[bytes]:
@@ -208,17 +208,18 @@ def _provenance_lines(dataset: DatasetVersion) -> Iterator[bytes]:
 
 
 def _rating_lines(dataset: DatasetVersion, tally: _Tally) -> Iterator[bytes]:
-    own_diagnoses = _own_diagnoses(dataset)
-    for item in permitted(dataset, RELEASE, []):
-        item.dataset, own = dataset, own_diagnoses(item)
-        ratings = item.certification.ratings.all() if item.certification else []
-        for rating in sorted(ratings, key=lambda r: str(r.public_id)):
-            record = rating_record(item, rating, own.get(rating.rater_id))
-            tally.report.ratings += 1
-            tally.simulated += rating.simulated
-            tally.raters.add(record["rater"])
-            tally.rubrics[rating.rubric.content_hash] = rating.rubric.content
-            yield json_line(record).encode()
+    for items in in_parts(permitted(dataset, RELEASE, [], ratings=True)):
+        own = _own_diagnoses(dataset, items)
+        for item in items:
+            item.dataset, case = dataset, item.version.narrative.case_id
+            ratings = item.certification.ratings.all() if item.certification else []
+            for rating in sorted(ratings, key=lambda r: str(r.public_id)):
+                record = rating_record(item, rating, own.get((case, rating.rater_id)))
+                tally.report.ratings += 1
+                tally.simulated += rating.simulated
+                tally.raters.add(record["rater"])
+                tally.rubrics[rating.rubric.content_hash] = rating.rubric.content
+                yield json_line(record).encode()
 
 
 def _image_lines(images: Iterator[ImageEntry], report: ArchiveReport) -> Iterator[bytes]:

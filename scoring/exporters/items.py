@@ -75,14 +75,16 @@ def released_cases(dataset: DatasetVersion) -> frozenset[str]:
     return frozenset(item.record["case"] for item in permitted(dataset, RELEASE, []))
 
 
-def permitted(dataset: DatasetVersion, purpose: str, excluded: list[Exclusion]) -> Iterator[DatasetItem]:
-    """The items that may be written, in order; what may not is appended to ``excluded``.
+def permitted(
+    dataset: DatasetVersion, purpose: str, excluded: list[Exclusion], *, ratings: bool = False
+) -> Iterator[DatasetItem]:
+    """The items that may be written, in order, with ``ratings`` where asked; what may not is appended to ``excluded``.
 
     Raises :class:`ExportError` for an unknown purpose and for a text that is not what was frozen.
     """
     if purpose not in PURPOSES:
         raise ExportError(f"An export is for {' or '.join(PURPOSES)}, not for “{purpose}”.")
-    for item in dataset_items(dataset):
+    for item in dataset_items(dataset, ratings=ratings):
         if item.version.sha256 != item.record["text_sha256"]:
             raise ExportError(f"Item {item.position} of {dataset} is not the text that was frozen. Verify the dataset.")
         reason = refusal(item, purpose)

@@ -6,6 +6,7 @@ from typing import Any
 
 from scoring.exporters.items import RELEASE, permitted
 from scoring.exporters.messages import json_line
+from scoring.key_lists import in_parts
 from scoring.models import Assignment, DatasetItem, DatasetVersion, Mark, NarrativeVersion
 from scoring.pseudonym import pseudonym
 
@@ -17,12 +18,17 @@ def step_label_lines(dataset: DatasetVersion) -> Iterator[bytes]:
     error type, severity, dimension, span (code points into ``text``), point (shares of the image's width and
     height), the rater's pseudonym and whether she knew the reference. Notes are left out: free text can name people.
     """
-    for item in permitted(dataset, RELEASE, []):
+    for items in in_parts(permitted(dataset, RELEASE, [])):
         marks: dict[int, list[Mark]] = defaultdict(list)
-        for mark in _marks(dataset, item):
+        for mark in _marks(dataset, [item.version.narrative_id for item in items]):
             marks[mark.rating.version_id].append(mark)
-        for version in NarrativeVersion.objects.filter(pk__in=marks).order_by("number"):
-            yield json_line(step_label_record(dataset, item, version, marks[version.pk])).encode()
+        versions: dict[int, list[NarrativeVersion]] = defaultdict(list)
+        for keys in in_parts(marks):
+            for version in NarrativeVersion.objects.filter(pk__in=keys):
+                versions[version.narrative_id].append(version)
+        for item in items:
+            for version in sorted(versions[item.version.narrative_id], key=lambda one: one.number):
+                yield json_line(step_label_record(dataset, item, version, marks[version.pk])).encode()
 
 
 def step_label_record(
@@ -46,11 +52,11 @@ def step_label_record(
     }
 
 
-def _marks(dataset: DatasetVersion, item: DatasetItem) -> Iterator[Mark]:
-    """Marks of ratings that were each rater's last word about any version of the narrative at the freeze."""
+def _marks(dataset: DatasetVersion, narratives: list[int]) -> Iterator[Mark]:
+    """Marks of ratings that were each rater's last word about any version of the narratives at the freeze."""
     frozen = dataset.created_at
     marks = Mark.objects.filter(
-        rating__version__narrative=item.version.narrative_id,
+        rating__version__narrative__in=narratives,
         rating__study=dataset.study_id,
         rating__purpose=Assignment.Purpose.LIVE,
         rating__created_at__lte=frozen,

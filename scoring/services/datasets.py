@@ -183,7 +183,7 @@ def verify_dataset(dataset: DatasetVersion) -> DatasetCheck:
     """Compare what is stored now, texts and image files included, with what was frozen."""
     problems: list[str] = []
     records: list[dict[str, Any]] = []
-    for item in dataset_items(dataset):
+    for item in dataset_items(dataset, ratings=True):
         records.append(item.record)
         problems += _item_problems(item)
     computed = content_hash(records)
@@ -194,18 +194,14 @@ def verify_dataset(dataset: DatasetVersion) -> DatasetCheck:
     return DatasetCheck(computed, tuple(problems))
 
 
-def dataset_items(dataset: DatasetVersion) -> Iterator[DatasetItem]:
-    """The items in order, in batches, with their case, source, images and scored ratings."""
+def dataset_items(dataset: DatasetVersion, *, ratings: bool = False) -> Iterator[DatasetItem]:
+    """The items in order, in batches, with their case, source and images; with ``ratings``, those and their scores."""
     items = DatasetItem.objects.filter(dataset=dataset).order_by("position")
     related = items.select_related(
         "version__narrative__case__source", "version__narrative__case__group", "certification__policy"
     )
-    return related.prefetch_related(
-        "version__narrative__case__images",
-        "certification__ratings__scores",
-        "certification__ratings__rater",
-        "certification__ratings__rubric",
-    ).iterator(chunk_size=BATCH)
+    rated = [f"certification__ratings__{name}" for name in ("scores", "rater", "rubric")] if ratings else []
+    return related.prefetch_related("version__narrative__case__images", *rated).iterator(chunk_size=BATCH)
 
 
 def file_sha256(file: File) -> str:

@@ -7,11 +7,13 @@ import subprocess
 import zipfile
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from scoring.exporters.archive import write_archive
 from scoring.exporters.items import ExportError, released_cases
 from scoring.exporters.zip_stream import ZipStream
-from scoring.models import Rating
+from scoring.models import Mark, OwnDiagnosis, Rating
 from scoring.pseudonym import pseudonym
 from scoring.rubric import DIMENSION_KEYS, rubric_hash
 from scoring.services.datasets import DERMBENCH, DERMCOT, freeze_dataset
@@ -61,6 +63,24 @@ def test_twice_exported_it_is_the_same_to_the_byte(study, raters, freeze, tmp_pa
     assert path.read_bytes() == first
     assert report.sha256 == hashlib.sha256(first).hexdigest()
     assert report.size == len(first)
+
+
+def test_queries_do_not_grow_with_the_narratives(study, raters, freeze) -> None:
+    counts = []
+    for more in (1, 3):
+        for _ in range(more):
+            case, certification = certified_case(study, raters)
+            rating = certification.ratings.get(rater=raters[0])
+            Mark.objects.create(rating=rating, step=1, verdict="ok")
+            hers = {"assignment": rating.assignment, "diagnosis": "Eczema", "confidence": "certain"}
+            OwnDiagnosis.objects.create(study=study, case=case, rater=raters[0], **hers)
+        dataset = freeze()
+        with CaptureQueriesContext(connection) as asked:
+            archive, _ = exported(dataset)
+        counts.append(len(asked))
+    assert len(rows(archive, "step_labels.jsonl")) == 4
+    assert sum(row["own_diagnosis"] is not None for row in rows(archive, "ratings.jsonl")) == 4
+    assert counts[0] == counts[1]
 
 
 def test_checksums_fit_as_sha256sum_reads_them(study, raters, freeze, tmp_path) -> None:
