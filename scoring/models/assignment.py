@@ -145,6 +145,22 @@ class Assignment(PublicIdModel):
     def __str__(self) -> str:
         return f"Slot {self.slot} of {self.version}"
 
+    def successor(self, *, rule: str) -> "Assignment":
+        """An open slot for somebody else in the place of this one, not saved yet. ``rule``: why it is there."""
+        return Assignment(
+            study_id=self.study_id,
+            version_id=self.version_id,
+            case_id=self.case_id,
+            language=self.language,
+            slot=self.slot,
+            needs_expertise=self.needs_expertise,
+            boost=self.boost,
+            pushed=self.pushed,
+            priority=self.priority,
+            order_key=self.order_key,
+            why={"rule": rule},
+        )
+
 
 class Skip(models.Model):
     """A rater passed a version on; she is not offered it again."""

@@ -7,17 +7,17 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.files.base import File
-from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from scoring.digest import content_hash
 from scoring.models import Case, CaseFlag, Certification, DatasetItem, DatasetVersion, NarrativeVersion, Split, Study
 from scoring.services.audit import record_event
+from scoring.services.dataset_rows import BATCH, create_dataset
 
 DERMCOT, DERMBENCH = DatasetVersion.Kind.DERMCOT, DatasetVersion.Kind.DERMBENCH
 SPLIT_OF_KIND = {DERMCOT: Split.TRAINING, DERMBENCH: Split.EVALUATION}
 CERTIFIED, FILTERED, PUBLISHED = "certified", "filtered", "published"  # the part that an item is in
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -237,19 +237,7 @@ def _previous(kind: str, study: Study) -> DatasetVersion | None:
 def _store(
     kind: str, study: Study, actor: Any, digest: str, rows: list[tuple[Certification, dict[str, Any]]]
 ) -> DatasetVersion:
-    last = DatasetVersion.objects.filter(kind=kind).aggregate(last=Max("number"))["last"] or 0
-    try:
-        with transaction.atomic():
-            dataset = DatasetVersion.objects.create(
-                kind=kind,
-                number=last + 1,
-                study=study,
-                content_hash=digest,
-                item_count=len(rows),
-                created_by=actor,
-            )
-    except IntegrityError as error:
-        raise ValidationError("Another dataset was frozen at the same moment. Try again.") from error
+    dataset = create_dataset(kind=kind, study=study, actor=actor, content_hash=digest, item_count=len(rows))
     DatasetItem.objects.bulk_create(
         (
             DatasetItem(dataset=dataset, position=position, version=row.version, certification=row, record=record)

@@ -56,20 +56,5 @@ def _replace_slots(study: Study, rater: Any) -> int:
     Certification.objects.filter(pk__in=list(rested.values_list("pk", flat=True))).update(is_current=False)
     Rating.objects.filter(assignment__in=keys).update(purpose=Purpose.EXCLUDED)
     Assignment.objects.filter(pk__in=keys).update(purpose=Purpose.EXCLUDED)
-    Assignment.objects.bulk_create(
-        Assignment(
-            study=study,
-            version_id=slot.version_id,
-            case_id=slot.case_id,
-            language=slot.language,
-            slot=slot.slot,
-            needs_expertise=slot.needs_expertise,
-            boost=slot.boost,
-            pushed=slot.pushed,
-            priority=slot.priority,
-            order_key=slot.order_key,
-            why={"rule": "replaces_excluded"},
-        )
-        for slot in hers
-    )
+    Assignment.objects.bulk_create(slot.successor(rule="replaces_excluded") for slot in hers)
     return len(hers)

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
 
 from scoring.digest import content_hash
-from scoring.models import CaseFlag, Certification, DatasetItem, DatasetVersion, NarrativeVersion, Split, Study
+from scoring.models import CaseFlag, Certification, DatasetVersion, NarrativeVersion, Split, Study
 from scoring.services.audit import record_event
-from scoring.services.datasets import BATCH, FILTERED, subject_record
+from scoring.services.dataset_rows import create_dataset, create_items
+from scoring.services.datasets import FILTERED, subject_record
 
 
 @transaction.atomic
@@ -42,23 +42,16 @@ def freeze_filtered(
     previous = parts.filter(study=locked, rule_hash=rule_hash).order_by("-number").first()
     if previous is not None and previous.content_hash == digest:
         raise ValidationError(f"Nothing has changed since {previous}.")
-    dataset = DatasetVersion.objects.create(
+    dataset = create_dataset(
         kind=DatasetVersion.Kind.FILTERED,
-        number=(parts.aggregate(last=Max("number"))["last"] or 0) + 1,
         study=locked,
+        actor=actor,
         content_hash=digest,
         rule=rule,
         rule_hash=rule_hash,
         item_count=len(rows),
-        created_by=actor,
     )
-    DatasetItem.objects.bulk_create(
-        (
-            DatasetItem(dataset=dataset, position=position, version=version, record=record)
-            for position, (version, record) in enumerate(rows, start=1)
-        ),
-        batch_size=BATCH,
-    )
+    create_items(dataset=dataset, rows=rows)
     record_event(
         actor=actor,
         action="dataset.frozen",

@@ -5,14 +5,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from scoring.diagnosis import words_of
 from scoring.digest import content_hash
 from scoring.models import Case, CaseFlag, CaseImage, DatasetVersion, LabelledCase, Source, Split, Study
 from scoring.services.audit import record_event
-from scoring.services.datasets import BATCH
+from scoring.services.dataset_rows import BATCH, create_dataset
 
 LABELLED = DatasetVersion.Kind.LABELLED
 NAMED = 10
@@ -60,15 +60,14 @@ def freeze_labelled(*, study: Study, source: Source, actor: Any) -> DatasetVersi
     versions = DatasetVersion.objects.filter(kind=LABELLED)
     if same := versions.filter(content_hash=digest).first():
         raise ValidationError(_("Nothing has changed since %(version)s.") % {"version": same})
-    dataset = DatasetVersion.objects.create(
+    dataset = create_dataset(
         kind=LABELLED,
-        number=(versions.aggregate(last=Max("number"))["last"] or 0) + 1,
         study=locked,
+        actor=actor,
         content_hash=digest,
         rule=f"Evaluation cases of {source} with their diagnoses as labels.",
         rule_hash=content_hash({"source": str(source.public_id)}),
         item_count=len(rows),
-        created_by=actor,
     )
     LabelledCase.objects.bulk_create(
         [

@@ -5,13 +5,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from scoring.digest import content_hash
 from scoring.models import (
     CaseFlag,
-    DatasetItem,
     DatasetVersion,
     NarrativeVersion,
     ReferenceExclusion,
@@ -22,7 +21,8 @@ from scoring.models import (
 )
 from scoring.reference_flags import reference_flags
 from scoring.services.audit import record_event
-from scoring.services.datasets import BATCH, DERMBENCH, PUBLISHED, subject_record
+from scoring.services.dataset_rows import BATCH, create_dataset, create_items
+from scoring.services.datasets import DERMBENCH, PUBLISHED, subject_record
 
 
 def flag_reference(version: NarrativeVersion) -> list[ReferenceFlag]:
@@ -131,21 +131,14 @@ def _store(
     rule_hash = content_hash({"source": str(source.public_id), "excluded": manifest})
     if same := versions.filter(content_hash=digest, rule_hash=rule_hash).first():
         raise ValidationError(_("Nothing has changed since %(version)s.") % {"version": same})
-    dataset = DatasetVersion.objects.create(
+    dataset = create_dataset(
         kind=DERMBENCH,
-        number=(versions.aggregate(last=Max("number"))["last"] or 0) + 1,
         study=study,
+        actor=actor,
         content_hash=digest,
         rule=f"References of {source} as published, certified by nobody here; {len(manifest)} excluded.",
         rule_hash=rule_hash,
         item_count=len(rows),
-        created_by=actor,
     )
-    DatasetItem.objects.bulk_create(
-        (
-            DatasetItem(dataset=dataset, position=position, version=version, record=record)
-            for position, (version, record) in enumerate(rows, start=1)
-        ),
-        batch_size=BATCH,
-    )
+    create_items(dataset=dataset, rows=rows)
     return dataset

@@ -69,16 +69,4 @@ def submit_text(*, assignment: Assignment, rater: Any, parts: Mapping[str, str])
 def _pass_on(slot: Assignment) -> None:
     """Her slot is closed under her name, so that the draft never comes back to her; an open one takes its place."""
     Assignment.objects.filter(pk=slot.pk).update(state=Assignment.State.CLOSED, lease_expires=None)
-    Assignment.objects.create(
-        study=slot.study,
-        version_id=slot.version_id,
-        case=slot.case,
-        language=slot.language,
-        slot=slot.slot,
-        needs_expertise=slot.needs_expertise,
-        boost=slot.boost,
-        pushed=slot.pushed,
-        priority=slot.priority,
-        order_key=slot.order_key,
-        why={"rule": "replaces_written"},
-    )
+    slot.successor(rule="replaces_written").save()
