@@ -30,7 +30,8 @@ def test_flagged_references_come_first(client, source):
     shown = client.get(url(source)).content.decode()
     assert shown.index("Its label is a file name</span>") < shown.index("Refuses to answer</span>")
     assert shown.index("can&#x27;t help") < shown.index("0 &lt;think&gt;")
-    assert shown.count('name="texts"') == 2 and "References: 5. Flagged: 2. Excluded from the newest version: 0." in shown
+    assert shown.count('name="texts"') == 2
+    assert "References: 5. Flagged: 2. Excluded from the newest version: 0." in shown
 
 
 def test_an_adjudicator_freezes_a_version_without_what_she_ticked(client, source):
