@@ -25,8 +25,13 @@ class ClosedLabels:
         """
         if not stated.strip():
             return None
-        forms = {self._words[one] or one for one in self.named(stated)}
-        return len(forms) == 1 and (self._words[label] or label) in forms
+        one = self.one(stated)
+        return one is not None and (self._words[one] or one) == (self._words[label] or label)
+
+    def one(self, stated: str) -> str | None:
+        """The one label that ``stated`` names, in whichever spelling; ``None`` where it names none or several."""
+        named = self.named(stated)
+        return named[0] if len({self._words[one] or one for one in named}) == 1 else None
 
     def named(self, stated: str) -> list[str]:
         """The labels that ``stated`` names, without those within a longer one of them."""

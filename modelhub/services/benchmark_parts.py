@@ -9,11 +9,13 @@ from modelhub.models import BenchmarkEntry, BenchmarkRun, ModelVersion, Training
 from modelhub.services.image_twins import CLOSE, EXACT, Twin, find_twins
 from modelhub.services.leaderboard_flags import lineage
 from modelhub.services.score_tables import DIAGNOSIS, OVERALL, SCALES, ScoreTable
+from modelhub.services.unread_answers import unread_answers
 from scoring.classification import Answer, classification
 from scoring.closed_labels import ClosedLabels
+from scoring.confusion import Named, confusion
 from scoring.fairness import by_group
 from scoring.intervals import mean_interval
-from scoring.models import Case, DatasetItem
+from scoring.models import Case, DatasetItem, DatasetVersion
 
 JUDGED, CLOSED = "judged", "closed"
 NAMED_TWINS = 50
@@ -39,18 +41,34 @@ def _by_model(models: list[ModelVersion], figures: Any) -> list[dict[str, Any]]:
 
 def classified(benchmark: BenchmarkRun, model: ModelVersion, cases: dict[int, Case]) -> dict[str, Any]:
     """``judged``: by the evaluator, which may know synonyms; ``closed``: by the words of the benchmark's own labels,
-    where the evaluator does not go by these itself."""
+    where the evaluator does not go by these itself. On a classification version also ``confusion``, of the way that
+    goes by the labels' words, and ``unread``: why how many answers were not judged."""
     closed = ClosedLabels(case.diagnosis for case in cases.values())
     entries = BenchmarkEntry.objects.filter(benchmark=benchmark, model=model)
     columns = ("case_id", "evaluation__diagnosis_right", "generation__version__diagnosis")
     answers: dict[str, list[Answer]] = {JUDGED: [], CLOSED: []}
-    for key, right, stated in entries.order_by("case_id").values_list(*columns):
+    rows = list(entries.order_by("case_id").values_list(*columns))
+    for key, right, stated in rows:
         case = cases[key]
         answers[JUDGED].append(Answer(case.diagnosis, right, case.group_id))
         answers[CLOSED].append(Answer(case.diagnosis, closed.right(stated or "", case.diagnosis), case.group_id))
-    if benchmark.evaluator.provider == ClosedLabelsEvaluator.provider:
+    by_words = benchmark.evaluator.provider == ClosedLabelsEvaluator.provider
+    if by_words:
         del answers[CLOSED]
-    return {name: classification(some) for name, some in answers.items()}
+    found: dict[str, Any] = {name: classification(some) for name, some in answers.items()}
+    if benchmark.dataset.kind == DatasetVersion.Kind.LABELLED:
+        found[JUDGED if by_words else CLOSED]["confusion"] = confusion(
+            [
+                Named(
+                    cases[key].diagnosis, (closed.only if by_words else closed.one)(stated or ""), cases[key].group_id
+                )
+                for key, right, stated in rows
+                if (right is not None if by_words else stated and stated.strip())
+            ],
+            closed.labels,
+        )
+        found["unread"] = unread_answers(entries, closed if by_words else None)
+    return found
 
 
 def in_tones(table: ScoreTable, row: int, cases: dict[int, Case]) -> dict[str, Any]:

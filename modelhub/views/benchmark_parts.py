@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from modelhub.views.confusion import confusion_of, unread_rows
 from modelhub.views.results import DIAGNOSIS, ROW_KEYS, Figure, row_names
 
 WAYS = {"judged": _("by the evaluator"), "closed": _("by the label's words")}
@@ -21,6 +22,7 @@ def parts_of(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
     ways = [(model, key) for model, key in found if alone or model[key]["judged"]]
     return {
         "classification": [_accuracy(model, key) for model, key in ways],
+        "unread": unread_rows(results["classification"]),
         "scales": _scales(results["fairness"]),
         "tone_unknown": max((model["unknown"] for model in results["fairness"]), default=0),
         "contamination": [_contaminated(model) for model in results["contamination"]],
@@ -48,6 +50,7 @@ def _accuracy(model: Mapping[str, Any], key: str) -> dict[str, Any]:
             {**{name: one[name] for name in ("label", "expected", "right")}, "share": shown(one, DIAGNOSIS)}
             for one in found["classes"]
         ],
+        "confusion": confusion_of(found),
     }
 
 

@@ -7,8 +7,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from modelhub.evaluators.base import CannotEvaluate, Item
+from modelhub.jobs.base import run_job
 from modelhub.jobs.benchmark import compared_with
-from modelhub.models import BenchmarkRun, Evaluation, EvaluationScore, Leaderboard, Run
+from modelhub.models import BenchmarkRun, Evaluation, EvaluationScore, JudgeReply, Leaderboard, Run
 from modelhub.services.benchmarks import CLOSED, request_benchmark
 from modelhub.services.evaluations import evaluator_of, store_evaluation
 from modelhub.services.leaderboards import make_missing_leaderboards
@@ -24,7 +25,7 @@ from tests.factories import (
 )
 from tests.modelhub.checkpoints import SHORT, make_base
 from tests.modelhub.classifications import LABELS, finished, make_labelled, written
-from tests.modelhub.judges import asked_words, honest, make_judge
+from tests.modelhub.judges import asked_words, call_in, honest, make_judge
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +134,56 @@ def test_a_killed_run_goes_on_and_counts_nothing_twice():
     assert (run.progress_done, run.progress_total) == (8, 8)
 
 
+def test_a_run_that_breaks_while_storing_repeats_no_call(monkeypatch):
+    """Its worker breaks when two of four verdicts are stored; the next one asks for nothing that was answered."""
+    kept: list[int] = []
+
+    def breaking(**fields):
+        if len(kept) == 2:
+            raise ConnectionError("The database went away.")
+        kept.append(fields["version"].pk)
+        return store_evaluation(**fields)
+
+    with chat_server() as server:
+        server.answer = honest(lambda text: 3)
+        judge = make_judge(server, diagnosis=True, protocol="reference", concurrency=1)
+        texts = ["Eczema.", "Rash.", "Melanoma.", "Psoriasis."]
+        run, benchmark = written(make_labelled(), str(judge.public_id), {"First": texts})
+        monkeypatch.setattr("modelhub.jobs.benchmark.store_evaluation", breaking)
+        run_job(run.pk)
+        stored = set(JudgeReply.objects.values_list("token", flat=True))
+        before = len(server.asked)
+        assert benchmark.entries.filter(state="scored").count() == 2 and stored
+        monkeypatch.undo()
+        Run.objects.filter(pk=run.pk).update(state="queued", attempt=1, error="")  # what a lost lease leaves
+        finished(run)
+        assert run.state == "succeeded", run.error
+        assert [asked for asked in server.asked[before:] if call_in(asked) in stored] == []
+        calls = [call_in(asked) for asked in server.asked]
+        assert len(calls) == len(set(calls)) == JudgeReply.objects.count()
+    benchmark.refresh_from_db()
+    assert benchmark.results["classification"][0]["judged"]["right"] == 3
+    assert Evaluation.objects.filter(run=run).count() == 4
+
+
+def test_which_class_was_answered_for_which_and_why_answers_were_not_judged():
+    texts = ["Eczema.", "Melanoma.", "Not melanoma.", "I'm sorry, I can't help with that."]
+    run, benchmark = written(make_labelled(), CLOSED, {"First": texts})
+    finished(run)
+    benchmark.refresh_from_db()
+    (model,) = benchmark.results["classification"]
+    found = model["judged"]["confusion"]
+    assert found["read"] == model["judged"]["judged"] == 2
+    assert found["cells"] == [
+        {"label": "eczema", "named": "eczema", "n": 1},
+        {"label": "eczema", "named": "melanoma", "n": 1},
+    ]
+    assert [one["label"] for one in found["classes"]] == LABELS
+    assert found["macro"]["sensitivity"]["mean"] == model["judged"]["balanced"]["mean"] == 0.5
+    assert {why: n for why, n in model["unread"].items() if n} == {"doubted": 1, "refused": 1}
+    assert sum(model["unread"].values()) + model["judged"]["judged"] == model["judged"]["expected"]
+
+
 def test_a_judge_is_asked_for_the_diagnosis_alone_and_knows_synonyms():
     with chat_server() as server:
         server.answer = honest(lambda text: 3)
@@ -203,6 +254,8 @@ class TestPages:
         assert "Safety" not in html and "Mean of six" not in html
         assert "Of those expected" in html and "Balanced accuracy" in html and "final diagnoses alone" in html
         assert "The answer names several of the listed labels" in html
+        assert all(word in html for word in ("Sensitivity", "Specificity", "PPV", "NPV", "Macro F1"))
+        assert "Several of the listed labels were named" in html and "Only pictures are compared here" in html
         assert client.get(reverse("modelhub:run_detail", args=[run.public_id])).status_code == 200
         assert client.get(reverse("modelhub:benchmark_records", args=[run.public_id])).status_code == 200
         assert "Classification v1" not in client.get(reverse("modelhub:dermbench")).content.decode()
@@ -221,6 +274,20 @@ class TestPages:
         for _ in range(3):
             request_benchmark(dataset=make_labelled(), models=[model], evaluator=CLOSED, actor=None)
         assert asked() == few
+
+    def test_a_run_of_more_cases_and_models_asks_no_more_queries(self, client, admin):
+        def asked(dataset, texts) -> int:
+            run, _ = written(dataset, CLOSED, texts)
+            finished(run)
+            page = reverse("modelhub:benchmark_detail", args=[run.public_id])
+            client.get(page)
+            with CaptureQueriesContext(connection) as queries:
+                assert client.get(page).status_code == 200
+            return len(queries)
+
+        few = asked(make_labelled(("eczema", "psoriasis")), {"First": ["Eczema.", "No idea."]})
+        many = make_labelled(("eczema", "psoriasis", "melanoma") * 3)
+        assert asked(many, {"Second": ["No idea."] * 9, "Third": ["Eczema."] * 9}) == few
 
     def test_raters_stay_outside_and_researchers_freeze_nothing(self, client):
         page = reverse("modelhub:classification")
