@@ -86,7 +86,8 @@ class DermEvalForm(SettingsForm):
         self.add_settings(
             dermeval_settings(bases.first() or ModelVersion(), critiques=max(critiques.values(), default=0))
         )
-        if len(critiques) != 1 or len(set(bases.values_list("synthetic", flat=True))) != 1:
+        studies = self.fields["study"].queryset.count()  # type: ignore[attr-defined]
+        if studies != 1 or not critiques or len(set(bases.values_list("synthetic", flat=True))) != 1:
             self.fields["sft_steps"].widget.attrs["placeholder"] = _("six readings of each critique")
 
     def chosen(self) -> dict[str, Any]:

@@ -16,7 +16,8 @@ def test_an_administrator_starts_one_and_too_few_ratings_are_said(client):
     base, study = make_model(), make_study()
     client.force_login(make_administrator())
     assert b"Supervised steps" in client.get(reverse("modelhub:dermeval_start")).content
-    assert "(0 critiques)" in client.get(reverse("modelhub:dermeval_start")).content.decode()
+    shown = client.get(reverse("modelhub:dermeval_start")).content.decode()
+    assert "(0 critiques)" in shown and 'placeholder="six readings of each critique"' in shown
     page = client.post(reverse("modelhub:dermeval_start"), {"base": base.public_id, "study": study.public_id})
     assert page.status_code == 422
     assert "first ratings of 0 narratives" in page.content.decode()
