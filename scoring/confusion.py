@@ -35,10 +35,12 @@ class Named:
 
 
 def confusion(answers: Sequence[Named], labels: Iterable[str], *, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Plain data of the answers that were read; ``labels`` are all the classes. ``read``: how many; ``cells``: each ``label``, ``named`` and ``n`` that
-    occurs; ``classes``: by name, each ``label``, ``tp``, ``fn``, ``fp``, ``tn``, ``sensitivity``, ``specificity``,
-    ``ppv``, ``npv`` (see ``wilson``) and ``f1``; ``macro``: the means over classes of ``sensitivity`` (balanced
-    accuracy), ``ppv`` and ``f1``. F1 and means are ``n``, ``mean`` (0 to 1), ``low``, ``high``, ``reason``."""
+    """Plain data of the answers that were read; ``labels`` are all the classes.
+
+    ``read``: how many; ``cells``: each ``label``, ``named`` and ``n`` that occurs; ``classes``: by name, each
+    ``label``, ``tp``, ``fn``, ``fp``, ``tn``, ``sensitivity``, ``specificity``, ``ppv``, ``npv`` (see ``wilson``) and
+    ``f1``; ``macro``: the means over classes of ``sensitivity`` (balanced accuracy), ``ppv`` and ``f1``. F1 and means
+    are ``n``, ``mean`` (0 to 1), ``low``, ``high``, ``reason``."""
     listed = sorted(set(labels))
     counted = Counter((one.label, one.named) for one in answers)
     cells = sorted(counted.items(), key=lambda cell: (cell[0][0], cell[0][1] is None, cell[0][1] or ""))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-
 from django.db.models import QuerySet
 
 from modelhub.models import BenchmarkEntry
