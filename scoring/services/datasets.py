@@ -186,6 +186,9 @@ def verify_dataset(dataset: DatasetVersion) -> DatasetCheck:
     for item in dataset_items(dataset, ratings=True):
         records.append(item.record)
         problems += _item_problems(item)
+    for labelled in dataset.labelled.select_related("case").prefetch_related("case__images").order_by("position"):
+        records.append(labelled.record)
+        problems += _image_problems(labelled.case, labelled.record["images"])
     computed = content_hash(records)
     if computed != dataset.content_hash:
         problems.append(f"The records hash to {computed}, not to {dataset.content_hash}.")

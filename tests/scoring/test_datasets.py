@@ -1,7 +1,10 @@
 """Freezing, previewing and verifying dataset versions."""
 
+import io
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -9,6 +12,7 @@ from scoring.digest import content_hash
 from scoring.models import AuditEvent, CaseFlag, DatasetVersion, NarrativeVersion
 from scoring.services.certification import adjudicate
 from scoring.services.datasets import DERMBENCH, DERMCOT, freeze_dataset, preview_dataset, verify_dataset
+from scoring.services.labelled import freeze_labelled
 from scoring.services.narratives import revise_version
 from tests.factories import (
     NARRATIVE,
@@ -210,3 +214,21 @@ def test_verification_finds_a_record_that_was_tampered_with(study, raters, actor
     check = verify_dataset(dataset)
     assert not check.intact
     assert "The records hash to" in check.problems[0]
+
+
+def test_the_command_names_every_version_and_what_differs(study, raters, actor) -> None:
+    case, _ = certified_case(study, raters)
+    freeze_dataset(kind=DERMCOT, study=study, actor=actor)
+    source = make_source()
+    labelled = [make_case(source=source, split="evaluation", diagnosis=label) for label in ("eczema", "psoriasis")]
+    freeze_labelled(study=study, source=source, actor=actor)
+    out = io.StringIO()
+    call_command("verify_datasets", stdout=out)
+    assert out.getvalue().count(": as frozen, ") == 2
+    file = labelled[0].images.get().file
+    file.storage.delete(file.name)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of the dataset versions"):
+        call_command("verify_datasets", stdout=out)
+    assert f"of case {labelled[0].code} is missing" in out.getvalue()
+    assert case.code not in out.getvalue()
