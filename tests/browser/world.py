@@ -261,7 +261,7 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
     labelled = make.make_source()
     for label in ("eczema", "psoriasis"):
         make.make_case(source=labelled, split="evaluation", diagnosis=label)
-    freeze_labelled(study=study, source=labelled, actor=admin)
+    classes = freeze_labelled(study=study, source=labelled, actor=admin)
     model = benchmark.candidates.first()
     generation = model.generations.first()
     evaluation = hub_rows.make_evaluation_run([(make.make_version(), 4.0, 3.0)])
@@ -283,4 +283,5 @@ def _hub(admin: Any, study: Any, arguments: dict[str, list[Any]]) -> list[str]:
         "modelhub:filter_candidates": [evaluation.run.public_id],
     }
     runs = (failed, artifact.run, evaluation.run, draft.drafting.run)
-    return [reverse("modelhub:run_detail", args=[run.public_id]) for run in runs]
+    version = reverse("modelhub:dataset_detail", args=[classes.public_id])
+    return [version, *(reverse("modelhub:run_detail", args=[run.public_id]) for run in runs)]
