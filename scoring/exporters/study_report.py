@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from django.utils.translation import override
+
 from scoring.digest import canonical_json
 from scoring.exporters.zip_stream import ZipStream
 from scoring.models import Agreement, Enrolment, Score, Study
@@ -63,7 +65,8 @@ def write_study(study: Study, fileobj: BinaryIO) -> StudyArchive:
     with ZipStream(fileobj) as archive:
         archive.add("scores.csv", _lines(COLUMNS, _scores(study)))
         archive.add("codebook.csv", _lines(("column", "meaning"), CODEBOOK))
-        flow = [(step.step, step.count, int(step.is_loss)) for step in study_flow(study)]
+        with override("en"):
+            flow = [(step.step, step.count, int(step.is_loss)) for step in study_flow(study)]
         archive.add("flow.csv", _lines(("step", "count", "is_loss"), flow))
         archive.add("raters.csv", _lines(_RATER_COLUMNS, _raters(study)))
         archive.add("agreement.json", _json(_agreement(study)))

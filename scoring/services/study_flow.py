@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from scoring.models import Assignment, Rating, Score, Skip, Study
 from scoring.services.sealed_scores import sealed_ratings
@@ -13,7 +14,7 @@ Purpose, State = Assignment.Purpose, Assignment.State
 
 @dataclass(frozen=True)
 class FlowStep:
-    """``count`` things left at ``step``; ``is_loss`` where they went no further."""
+    """``count`` things left at ``step`` (words in the active language); ``is_loss`` where they went no further."""
 
     step: str
     count: int
@@ -25,13 +26,13 @@ def study_flow(study: Study) -> list[FlowStep]:
     slots = Assignment.objects.filter(study=study)
     live = slots.filter(purpose=Purpose.LIVE)
     texts = slots.aggregate(n=Count("version", distinct=True), cases=Count("case", distinct=True))
-    steps = [FlowStep("cases sampled", texts["cases"]), FlowStep("narratives sampled", texts["n"])]
+    steps = [FlowStep(_("cases sampled"), texts["cases"]), FlowStep(_("narratives sampled"), texts["n"])]
     rated = Rating.objects.live().filter(study=study).aggregate(n=Count("version", distinct=True))["n"]
-    steps += [FlowStep("narratives without a rating that counts", texts["n"] - rated, is_loss=True)]
-    steps += [FlowStep("narratives rated", rated)]
+    steps += [FlowStep(_("narratives without a rating that counts"), texts["n"] - rated, is_loss=True)]
+    steps += [FlowStep(_("narratives rated"), rated)]
     skips = dict(Skip.objects.filter(study=study).order_by().values_list("reason").annotate(n=Count("pk")))
     steps += [
-        FlowStep(f"skipped: {label.lower()}", skips.get(reason, 0), is_loss=True)
+        FlowStep(_("skipped: %(reason)s") % {"reason": label.lower()}, skips.get(reason, 0), is_loss=True)
         for reason, label in ((one.value, str(one.label)) for one in Skip.Reason)
     ]
     slot_counts = live.aggregate(
@@ -41,10 +42,10 @@ def study_flow(study: Study) -> list[FlowStep]:
         given=Count("pk", filter=Q(state=State.SUBMITTED)),
     )
     steps += [
-        FlowStep("ratings planned", slot_counts["planned"]),
-        FlowStep("withdrawn with their narrative", slot_counts["withdrawn"], is_loss=True),
-        FlowStep("not given yet", slot_counts["waiting"], is_loss=True),
-        FlowStep("ratings given", slot_counts["given"]),
+        FlowStep(_("ratings planned"), slot_counts["planned"]),
+        FlowStep(_("withdrawn with their narrative"), slot_counts["withdrawn"], is_loss=True),
+        FlowStep(_("not given yet"), slot_counts["waiting"], is_loss=True),
+        FlowStep(_("ratings given"), slot_counts["given"]),
     ]
     return steps + _analysed(study, slot_counts["given"])
 
@@ -57,11 +58,11 @@ def _analysed(study: Study, given: int) -> list[FlowStep]:
     excluded = Rating.objects.current().filter(study=study, purpose=Purpose.EXCLUDED).count()
     scores = Score.objects.filter(rating__in=sealed).aggregate(n=Count("pk"), known=Count("value"))
     return [
-        FlowStep("not sealed yet", unsealed, is_loss=True),
-        FlowStep("informed from the start", given - unsealed - analysed, is_loss=True),
-        FlowStep("ratings analysed", analysed),
-        FlowStep("ratings of excluded raters, given again by others", excluded, is_loss=True),
-        FlowStep("scores of the analysed ratings", scores["n"]),
-        FlowStep("could not be judged", scores["n"] - scores["known"], is_loss=True),
-        FlowStep("scores analysed", scores["known"]),
+        FlowStep(_("not sealed yet"), unsealed, is_loss=True),
+        FlowStep(_("informed from the start"), given - unsealed - analysed, is_loss=True),
+        FlowStep(_("ratings analysed"), analysed),
+        FlowStep(_("ratings of excluded raters, given again by others"), excluded, is_loss=True),
+        FlowStep(_("scores of the analysed ratings"), scores["n"]),
+        FlowStep(_("could not be judged"), scores["n"] - scores["known"], is_loss=True),
+        FlowStep(_("scores analysed"), scores["known"]),
     ]

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from django.urls import reverse
+from django.utils.translation import override
 
 from bench.agreement_data import make_people, make_texts, simulate_study, store_ratings
 from modelhub.models import Artifact, Run
@@ -110,6 +111,15 @@ def test_results_by_language_and_by_edited_text(study) -> None:
     ]
     assert [(row["group"], row["texts"]) for row in found["by_origin"]] == [("draft", 7), ("from_scratch", 1)]
     assert found["by_language"][0]["means"]["safety"]["low"] is None  # no spread, so no interval
+
+
+def test_the_file_is_in_english_whatever_language_asks(study) -> None:
+    simulate_study(study, texts=4, raters=2)
+    with override("zh-hans"):
+        assert study_flow(study)[0].step != "cases sampled"
+        target = io.BytesIO()
+        write_study(study, target)
+    assert b"cases sampled,2" in zipfile.ZipFile(target).read("flow.csv")
 
 
 def test_power_is_that_of_simulated_studies() -> None:
