@@ -58,8 +58,8 @@ class Signs:
 
 def reading_seconds(text: str) -> float:
     """How long reading takes at the average speed: words, and each Chinese character by itself."""
-    han = len(_HAN.findall(text))
-    words = len(_HAN.sub(" ", text).split())
+    han = 0 if text.isascii() else len(_HAN.findall(text))
+    words = len((_HAN.sub(" ", text) if han else text).split())
     return 60 * (words / WORDS_PER_MINUTE + han / CHARACTERS_PER_MINUTE)
 
 
