@@ -19,8 +19,10 @@ from scoring.models import DatasetVersion, Score, Study
 
 
 class Written(Protocol):
-    """``size`` in bytes, ``sha256`` of the whole file."""
+    """``records``: how many are in it; ``size`` in bytes, ``sha256`` of the whole file."""
 
+    @property
+    def records(self) -> int: ...
     @property
     def size(self) -> int: ...
     @property
@@ -29,7 +31,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True)
 class Parcel:
-    """What an export writes, under which file name, and how many of what are in it."""
+    """What an export writes, under which file name, and how many of what there are; rights may leave some out."""
 
     name: str
     title: str
@@ -67,8 +69,8 @@ def run(context: RunContext) -> None:
             sha256=written.sha256,
             size=written.size,
         )
-        message = f"{parcel.entries:,} {parcel.noun}, {written.size:,} bytes"
-        context.progress(parcel.entries, parcel.entries, message)
+        message = f"{written.records:,} {parcel.noun}, {written.size:,} bytes"
+        context.progress(written.records, parcel.entries, message)
 
 
 def parcel_of(plan: dict[str, Any]) -> Parcel:

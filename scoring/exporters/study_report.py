@@ -54,8 +54,9 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class StudyArchive:
-    """``size`` in bytes, ``sha256`` of the whole file."""
+    """``records``: scores; ``size`` in bytes, ``sha256`` of the whole file."""
 
+    records: int
     size: int
     sha256: str
 
@@ -76,7 +77,7 @@ def write_study(study: Study, fileobj: BinaryIO) -> StudyArchive:
         archive.add("METHODS.txt", methods_text(study).encode())
         sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(archive.sums.items()))
         archive.add("SHA256SUMS", sums.encode())
-    return StudyArchive(archive.size, archive.sha256)
+    return StudyArchive(Score.objects.filter(rating__study=study).count(), archive.size, archive.sha256)
 
 
 def methods_text(study: Study) -> str:

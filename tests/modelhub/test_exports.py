@@ -9,6 +9,7 @@ from modelhub.jobs.base import run_job
 from modelhub.models import Run
 from modelhub.services.exports import request_export
 from scoring.models import Source
+from tests.factories import make_source
 from tests.modelhub.datasets import make_dermcot
 
 pytestmark = pytest.mark.django_db
@@ -46,3 +47,12 @@ def test_a_dataset_that_may_not_leave_fails_with_a_sentence():
     run = finished(request_export(dataset=dataset, actor=None))
     assert run.state == "failed" and "blocked from export" in run.error
     assert not run.artifacts.exists()
+
+
+def test_what_rights_leave_out_is_not_counted_as_written():
+    dataset = make_dermcot(2)
+    case = dataset.items.first().version.narrative.case
+    case.source = make_source(redistribute="block")
+    case.save()
+    run = finished(request_export(dataset=dataset, actor=None))
+    assert (run.progress_done, run.progress_total) == (1, 2) and run.message.startswith("1 narratives, ")
