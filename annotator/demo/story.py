@@ -25,16 +25,16 @@ ONE_SHORT = 10
 UNRATED = 6
 DISPUTED = 5
 ONE_SHORT_PRIORITY = 10
-SHEET = """You will read narratives that a model or a colleague wrote about a picture, score them on six dimensions and
-correct them where they are wrong.
+SHEET = """You will read narratives that a model or a colleague wrote about a picture, score them on six dimensions \
+and correct them where they are wrong.
 
 The pictures of this demo are drawings. Nothing here is medical advice.
 
-Your scores are stored with your name. Administrators and researchers of the study see them; other raters do not see
-them before they have scored the same text. Your pace and your agreement with others are visible to you and to
+Your scores are stored with your name. Administrators and researchers of the study see them; other raters do not see \
+them before they have scored the same text. Your pace and your agreement with others are visible to you and to \
 administrators only. Exports name you by a pseudonym.
 
-You may withdraw at any time under “My work”. What you have submitted stays in the study and is marked as given by a
+You may withdraw at any time under “My work”. What you have submitted stays in the study and is marked as given by a \
 rater who withdrew."""
 
 
