@@ -1,6 +1,6 @@
 """Exporting a data set: what the worker holds in memory, whether twice gives the same bytes, and whether pages wait.
 
-    make bench-export                       about three minutes
+    make bench-export                       about a minute
     make bench-export ARGS="--cases 500"
 
 A DermCoT version with a picture of about 80 kB per case is written twice, as the worker writes it, while a web server

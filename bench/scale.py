@@ -1,11 +1,11 @@
 """Every page at the size of a year's work: how long it takes and how many statements it asks.
 
-    make bench-scale                        about two minutes; SQLite
+    make bench-scale                        about a minute; SQLite
     make bench-scale ARGS="--postgresql"    where PostgreSQL is installed
 
 20,000 ratings of 6,666 narratives by 20 raters with their verdicts, figures, a frozen DermCoT version, a leaderboard of
-14 models and 2,000 runs. Each page is asked for five times through all of Django, the best time counts; pages whose
-object this studio has none of are counted apart.
+14 models and 2,000 runs. Each page is asked for five times through all of Django, the best time counts; what is
+no page, and pages whose object this studio has none of, are named apart.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     pages = sorted((Page(**one) for one in measured["pages"]), key=lambda page: -page.ms)
     rows = [[page.name, page.ms, page.queries, page.kb] for page in pages[:SHOWN]]
     print(table(["slowest pages", "ms", "statements", "kB"], rows))
-    note(f"Not asked for, this studio has none of them: {', '.join(measured['left_out'])}.")
+    note(f"Left out, no page or none of this studio: {', '.join(measured['left_out'])}.")
     finish(
         {
             "slowest_page_ms": pages[0].ms,
